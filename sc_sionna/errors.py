@@ -1,0 +1,11 @@
+"""The one error type that a user is meant to read."""
+
+from __future__ import annotations
+
+
+class UserError(ValueError):
+    """A setting, file or argument that cannot be used.
+
+    The message is one line that names the value, the limit and the remedy. The command line prints it without a
+    traceback and exits with code 2.
+    """

@@ -84,6 +84,11 @@ class LinkSettings(Settings):
     def bits_per_symbol(self) -> int:
         return BITS_PER_SYMBOL[self.modulation]
 
+    @property
+    def crc_bits(self) -> int:
+        """Length of the CRC of a block, 0 for none."""
+        return 0 if self.crc == "none" else int("".join(c for c in self.crc if c.isdigit()))
+
     @model_validator(mode="after")
     def _check(self) -> LinkSettings:
         if isinstance(self.coherence, int) and self.coherence < 1:
@@ -100,3 +105,99 @@ class LinkSettings(Settings):
                 "or beyond_rank = true to show the floor"
             )
         return self
+
+
+class CodecSettings(Settings):
+    """The semantic codec: masked VQ-VAE of Sec. III, or the same ViT with another bottleneck."""
+
+    image_size: int = Field(32, ge=4, le=1024, description="the height and width of the square images, in pixels")
+    patch_size: int = Field(4, ge=1, le=64, description="the side of a patch in pixels; it divides image_size")
+    num_classes: int = Field(10, ge=2, description="the number of classes")
+    masking: str = Field("uniform", description="'uniform' or module:Class")
+    masking_ratio: float = Field(
+        0.5, ge=0.0, lt=1.0, description="the share of patches that is removed before the encoder, in [0, 1)"
+    )
+    dim: int = Field(64, ge=4, description="the width of the encoder")
+    depth: int = Field(3, ge=1, description="the number of ViT blocks of the encoder")
+    num_heads: int = Field(4, ge=1, description="the number of attention heads; it divides the width")
+    mlp_ratio: float = Field(2.0, gt=0, description="the hidden width of a block's MLP over its width")
+    decoder_dim: int = Field(64, ge=4, description="the width of the light decoder")
+    decoder_depth: int = Field(2, ge=0, description="the number of ViT blocks of the light decoder")
+    decoder_num_heads: int = Field(4, ge=1, description="the decoder's attention heads; it divides its width")
+    head_dim: int = Field(128, ge=4, description="the width of the classifier's three fully-connected layers")
+    decoder_knows_snr: bool = Field(False, description="true to feed the SNR to the decoder; train over a range then")
+    bottleneck: Literal["codebook", "none"] = Field(
+        "codebook", description="what the link carries: codebook indices, or nothing (a plain ViT)"
+    )
+    codebook_size: int = Field(64, ge=2, le=65536, description="the number of codebook vectors J")
+    code_dim: int = Field(8, ge=1, description="the dimension D of a codebook vector")
+    distance: Literal["cosine", "euclidean"] = Field(
+        "cosine", description="the look-up's distance; cosine normalises features and codes, euclidean is Eq. (11)"
+    )
+    beta: float = Field(0.25, ge=0, description="the weight β of the commitment term of Eq. (12)")
+    task_trains_codebook: bool = Field(
+        True, description="true to let the task loss move the received code vectors too; Eq. (12) alone is false"
+    )
+
+    @property
+    def num_patches(self) -> int:
+        return (self.image_size // self.patch_size) ** 2
+
+    @property
+    def num_kept(self) -> int:
+        """Number N of patches that are sent; at least one."""
+        return max(1, round(self.num_patches * (1.0 - self.masking_ratio)))
+
+    @model_validator(mode="after")
+    def _check(self) -> CodecSettings:
+        if self.image_size % self.patch_size:
+            raise ValueError(
+                f"patch_size = {self.patch_size}: does not divide image_size = {self.image_size}; "
+                "choose a divisor of the image size"
+            )
+        for width, heads, name in (
+            (self.dim, self.num_heads, "num_heads"),
+            (self.decoder_dim, self.decoder_num_heads, "decoder_num_heads"),
+        ):
+            if width % heads:
+                raise ValueError(f"{name} = {heads}: does not divide the width {width}; choose a divisor of the width")
+        return self
+
+
+class TrainSettings(Settings):
+    """Masked pre-training, then fine-tuning for the task with the channel in the loop (Sec. III-A, III-B3, V-C)."""
+
+    pretrain_epochs: int = Field(0, ge=0, description="epochs of masked reconstruction before the task")
+    epochs: int = Field(100, ge=0, description="epochs of fine-tuning for the task")
+    batch_size: int = Field(64, ge=1, description="images per step")
+    learning_rate: float = Field(1e-3, gt=0, le=1, description="the peak learning rate of AdamW")
+    weight_decay: float = Field(0.05, ge=0, description="the weight decay of AdamW")
+    warmup_epochs: float = Field(5.0, ge=0, description="epochs of linear learning-rate warm-up")
+    clip_norm: float = Field(1.0, gt=0, description="the global gradient norm above which gradients are scaled down")
+    label_smoothing: float = Field(0.1, ge=0, lt=1, description="the label smoothing of the cross entropy")
+    shift: int = Field(2, ge=0, description="augmentation: the largest random shift in pixels")
+    flip: bool = Field(False, description="augmentation: mirror half of the images")
+    snr_db: float = Field(3.0, ge=-60, le=100, description="the SNR of the training channel in dB (Sec. V-C: 3 dB)")
+    channel: Literal["calibrated", "link", "none"] = Field(
+        "calibrated", description="the training channel: calibrated bit flips, the full link, or error-free"
+    )
+    channel_ramp: float = Field(
+        0.3,
+        ge=0,
+        le=1,
+        description="the first share of a stage's epochs, over which the error rate rises to its full value",
+    )
+    precision: Literal["float32", "mixed_bfloat16"] = Field("float32", description="the precision of the networks")
+    val_repeats: int = Field(2, ge=1, description="channel and mask draws per validation image")
+    seed: int = Field(1, ge=0, description="the run seed of the training")
+
+
+class Preset(Settings):
+    """Everything that defines one trainable system on one data set."""
+
+    name: str
+    system: str
+    dataset: str
+    codec: CodecSettings
+    link: LinkSettings
+    train: TrainSettings

@@ -1,0 +1,1 @@
+"""What the learned schemes are compared with, over the same physical layer."""

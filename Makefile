@@ -1,0 +1,50 @@
+# One command each: `make sweep` runs the main job, `make test` everything that must hold. Both first make the
+# environment from the lock file, once.
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+VENV := .venv
+VENV_TORCH := .venv-torch
+BIN := $(VENV)/bin
+
+.PHONY: sweep test test-slow test-torch lint lock clean
+
+sweep: $(VENV)/.installed
+	$(BIN)/python sims/accuracy_vs_snr.py
+
+test: lint
+	$(BIN)/python -m pytest -m "not slow"
+
+test-slow: $(VENV)/.installed
+	$(BIN)/python -m pytest -m slow
+
+lint: $(VENV)/.installed
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+# Training without TensorFlow and Sionna: two steps under PyTorch, then the same weights under TensorFlow.
+test-torch: $(VENV)/.installed $(VENV_TORCH)/.installed
+	$(VENV_TORCH)/bin/python -m pytest -p no:cacheprovider tests/torch_backend/train_under_torch.py
+	$(BIN)/python -m pytest tests/torch_backend/load_under_tensorflow.py
+
+$(VENV)/.installed: requirements.lock pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' \
+	  || { echo "Python 3.11 is needed; install it or say: make PYTHON=/path/to/python3.11"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
+	touch $@
+
+$(VENV_TORCH)/.installed: requirements-torch.lock
+	$(PYTHON) -m venv $(VENV_TORCH)
+	$(VENV_TORCH)/bin/python -m pip install --quiet --disable-pip-version-check -r requirements-torch.lock
+	touch $@
+
+# Renew both lock files after a change of pyproject.toml (needs uv).
+lock:
+	uv pip compile --quiet --python-version 3.11 --no-emit-index-url --no-header --no-annotate --extra dev pyproject.toml \
+	  --output-file requirements.lock
+	uv pip compile --quiet --python-version 3.11 --no-emit-index-url --no-header --no-annotate requirements-torch.in \
+	  --constraint requirements.lock | grep -v -E '^(nvidia|cuda|triton)' > requirements-torch.lock  # torch names its own
+
+clean:
+	rm -rf $(VENV) $(VENV_TORCH)

@@ -1,0 +1,33 @@
+"""Files that are either the old or the new version, never half of one."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+
+from sc_sionna.errors import UserError
+
+
+def write_bytes(path: Path, data: bytes) -> None:
+    """Write a file through a temporary one in the same folder; UserError where the folder cannot be written."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, scratch = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    except OSError as error:
+        raise UserError(f"{path.parent}: cannot be written ({error.strerror}); choose another output folder") from None
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(scratch, 0o644)
+        os.replace(scratch, path)
+    except OSError as error:
+        Path(scratch).unlink(missing_ok=True)
+        raise UserError(f"{path}: cannot be written ({error.strerror}); free space or choose another folder") from None
+
+
+def write_text(path: Path, text: str) -> None:
+    """:func:`write_bytes` of UTF-8 text."""
+    write_bytes(path, text.encode())

@@ -1,0 +1,58 @@
+"""What every data set returns, and the fixed validation split."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from sc_sionna import rng
+
+SPLIT_SEED = 2022  # fixed for ever: a changed split would leak test images into trained weights
+VALIDATION_SHARE = 0.1
+
+
+@dataclass(frozen=True)
+class Images:
+    """Square RGB images ``pixels`` uint8 ``[M, H, H, 3]``, ``labels`` int32 ``[M]`` and the class names."""
+
+    name: str
+    split: str
+    pixels: np.ndarray
+    labels: np.ndarray
+    classes: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    @property
+    def size(self) -> int:
+        return int(self.pixels.shape[1])
+
+    def head(self, count: int | None) -> Images:
+        """The first ``count`` images in a fixed shuffled order, so that a part still holds every class."""
+        if count is None or count >= len(self):
+            return self
+        order = rng.generator(SPLIT_SEED, self.name, self.split, "head").permutation(len(self))[:count]
+        return Images(self.name, self.split, self.pixels[order], self.labels[order], self.classes)
+
+
+def to_float(pixels: np.ndarray) -> np.ndarray:
+    """uint8 pixels to float32 in [0, 1]."""
+    return pixels.astype(np.float32) / 255.0
+
+
+def validation_positions(labels: np.ndarray, share: float = VALIDATION_SHARE) -> np.ndarray:
+    """Positions of the validation part: the same share of every class, drawn once with a fixed seed, sorted."""
+    chosen = []
+    for label in np.unique(labels):
+        members = np.flatnonzero(labels == label)
+        order = rng.generator(SPLIT_SEED, "validation", int(label)).permutation(len(members))
+        chosen.append(members[order[: round(share * len(members))]])
+    return np.sort(np.concatenate(chosen))
+
+
+def part_of_train(labels: np.ndarray, split: str) -> np.ndarray:
+    """Positions of ``train`` or ``val`` within a public training set."""
+    held_out = validation_positions(labels)
+    return held_out if split == "val" else np.setdiff1d(np.arange(len(labels)), held_out)

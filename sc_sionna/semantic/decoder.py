@@ -1,0 +1,79 @@
+"""Received features and mask tokens to the task's output (Sec. III-A1), and the heads."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+from keras import layers, ops
+
+from sc_sionna.config import CodecSettings
+from sc_sionna.semantic.masking import scatter_kept
+from sc_sionna.semantic.patches import unpatchify
+from sc_sionna.semantic.transformer import PositionEmbedding, ViTBlock
+
+
+class Decoder(layers.Layer):
+    """The light decoder: the full set of tokens, received features and mask tokens, each with its position.
+
+    ``call(received [B, N, D], keep [B, N], snr_db [B]) -> [B, P, decoder_dim]``. The SNR is used only where the settings
+    ask for it (``decoder_knows_snr``): one embedding, linear in dB, added to every token.
+    """
+
+    def __init__(self, settings: CodecSettings, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.settings = settings
+        # unit-norm code vectors would drown in the position embedding: bring their entries to unit variance
+        cosine_codes = settings.bottleneck == "codebook" and settings.distance == "cosine"
+        self.input_scale = settings.code_dim**0.5 if cosine_codes else 1.0
+        self.embed = layers.Dense(settings.decoder_dim, name="embed")
+        self.position = PositionEmbedding(settings.num_patches, settings.decoder_dim, name="position")
+        self.snr_embed = layers.Dense(settings.decoder_dim, name="snr") if settings.decoder_knows_snr else None
+        self.blocks = [
+            ViTBlock(settings.decoder_dim, settings.decoder_num_heads, settings.mlp_ratio, name=f"block{i}")
+            for i in range(settings.decoder_depth)
+        ]
+        self.norm = layers.LayerNormalization(epsilon=1e-6, name="norm")
+
+    def build(self, *_: Any) -> None:
+        self.mask_token = self.add_weight(
+            shape=(self.settings.decoder_dim,), initializer=keras.initializers.RandomNormal(stddev=0.02), name="mask"
+        )
+
+    def call(self, received: Any, keep: Any, snr_db: Any) -> Any:
+        kept = self.embed(received * self.input_scale)
+        mask_token = ops.cast(self.mask_token, kept.dtype)
+        x = self.position(scatter_kept(kept, keep, mask_token, self.settings.num_patches))
+        if self.snr_embed is not None:
+            x = x + self.snr_embed(ops.reshape(ops.cast(snr_db, x.dtype) / 10.0, (-1, 1)))[:, None, :]
+        for block in self.blocks:
+            x = block(x)
+        return self.norm(x)
+
+
+class ClassifyHead(layers.Layer):
+    """Three fully-connected layers on the mean token (Sec. V-A): ``[B, P, dim] -> logits [B, C]`` in float32."""
+
+    def __init__(self, settings: CodecSettings, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.fc = [layers.Dense(settings.head_dim, activation="gelu", name=f"fc{i}") for i in range(2)]
+        self.out = layers.Dense(settings.num_classes, dtype="float32", name="fc2")
+
+    def call(self, tokens: Any) -> Any:
+        x = ops.mean(tokens, axis=1)
+        for layer in self.fc:
+            x = layer(x)
+        return self.out(x)
+
+
+class ReconstructHead(layers.Layer):
+    """One linear layer per token back to pixels: ``[B, P, dim] -> images [B, H, W, 3]`` in float32."""
+
+    def __init__(self, settings: CodecSettings, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.settings = settings
+        self.out = layers.Dense(settings.patch_size**2 * 3, dtype="float32", name="pixels")
+
+    def call(self, tokens: Any) -> Any:
+        pixels = self.out(tokens) + 0.5
+        return unpatchify(pixels, self.settings.patch_size, self.settings.image_size)

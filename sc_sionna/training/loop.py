@@ -1,0 +1,290 @@
+"""The one training loop: masked pre-training, then the task with the channel in the loop.
+
+Each step is the same graph for every scheme: forward with the received indices, backward straight-through, terms of
+Eq. (12). Randomness of an epoch comes from (seed, stage, epoch) alone, so a killed run goes on as if it was not.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from sc_sionna import rng
+from sc_sionna.atomic import write_text
+from sc_sionna.autodiff import compile_function, value_and_grad
+from sc_sionna.config import Preset, TrainSettings, settings_hash
+from sc_sionna.data.common import Images, to_float
+from sc_sionna.errors import UserError
+from sc_sionna.semantic.codebook import usage
+from sc_sionna.semantic.codec import SemanticCodec, make_masking
+from sc_sionna.training import checkpoint
+from sc_sionna.training.augment import augment
+from sc_sionna.training.channel import load_calibrated
+from sc_sionna.training.losses import task_losses
+
+EVAL_BATCH = 256
+
+
+@contextmanager
+def precision(policy: str) -> Iterator[None]:
+    """Build layers under a Keras precision policy and restore the previous one."""
+    previous = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(policy)
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(previous)
+
+
+class Trainer:
+    """Trains the codec of a preset; ``run()`` returns the model with the weights of the best validation epoch.
+
+    preset : settings of the scheme
+    train, val : images of the training and the validation split
+    run_dir : folder of the checkpoint, the log (one JSON line per epoch) and a calibration measured on the way
+    report : called with each epoch's log line
+    start_from : weights of a pre-trained codec that replace the pre-training stage, or None
+    """
+
+    def __init__(
+        self,
+        preset: Preset,
+        train: Images,
+        val: Images,
+        run_dir: Path,
+        report: Callable[[dict[str, Any]], None] = lambda line: None,
+        start_from: Path | None = None,
+    ) -> None:
+        self.preset, self.train, self.val, self.report = preset, train, val, report
+        self.settings: TrainSettings = preset.train
+        self.run_dir = run_dir
+        rng.set_global_seeds(self.settings.seed, "weights")
+        with precision(self.settings.precision):
+            self.model = SemanticCodec(preset.codec).initialise()
+        if start_from is not None:
+            self.model.load_weights(start_from)
+        self.masking = make_masking(preset.codec)
+        self.num_bits = 0
+        if self.model.codebook is not None:
+            self.num_bits = preset.codec.num_kept * self.model.index_mapper.bits_per_index
+        self.channel = self._make_channel()
+        pretrain = 0 if start_from is not None else self.settings.pretrain_epochs
+        self.stages = [("reconstruct", pretrain), ("classify", self.settings.epochs)]
+        self.best: list[np.ndarray] | None = None
+        self.state: dict[str, Any] = {
+            "settings": settings_hash(preset.model_dump()),
+            "stage": 0,
+            "epoch": 0,
+            "best_metric": None,
+            "seconds": 0.0,
+        }
+
+    # ------------------------------------------------------------------ the channel as an error pattern
+
+    def _make_channel(self) -> Any:
+        if self.num_bits == 0 or self.settings.channel == "none":
+            return None
+        if self.settings.channel == "link":
+            from sc_sionna.phy.link import DigitalLink
+
+            return DigitalLink(self.preset.link, self.num_bits)
+        return load_calibrated(self.preset.link, self.num_bits, self.settings.snr_db, self.run_dir)
+
+    def _flips(self, images: np.ndarray, keep: np.ndarray, generator: np.random.Generator) -> np.ndarray:
+        """Error pattern int32 ``[B, N·m]``: drawn, or measured on the real link with the very bits of these images."""
+        if self.channel is None:
+            return np.zeros((len(images), self.num_bits), np.int32)
+        if self.settings.channel == "calibrated":
+            return self.channel.flips(len(images), self.num_bits, generator)
+        bits = np.asarray(self.model.index_mapper.to_bits(self.model.encode(images, keep)[1]))
+        seed = generator.integers(-(2**31), 2**31, 2).astype(np.int32)
+        return np.asarray(self.channel(bits, self.settings.snr_db, seed).bits).astype(np.int32) ^ bits
+
+    # ------------------------------------------------------------------ one step, one epoch
+
+    def _make_step(self, task: str, optimizer: Any) -> Callable[..., Any]:
+        model, smoothing = self.model, self.settings.label_smoothing
+        variables = model.trainable_variables
+
+        def step(images: Any, labels: Any, keep: Any, snr_db: Any, flips: Any) -> Any:
+            def loss() -> tuple[Any, Any]:
+                outputs = model(images, keep, snr_db, flips, training=True)
+                terms = task_losses(model, outputs, images, labels, keep, task, smoothing)
+                hits = ops.mean(ops.cast(ops.equal(ops.argmax(outputs["logits"], axis=-1), labels), "float32"))
+                aux = {**terms, "train_accuracy": hits}
+                counted = {k: ops.stop_gradient(v) for k, v in aux.items()}
+                return sum(terms.values()), (counted, outputs.get("indices"), outputs["features"])
+
+            (total, aux), gradients = value_and_grad(loss, variables)
+            # a non-finite step would ruin the run: it is skipped (gradients zeroed) and counted
+            finite = ops.isfinite(total)
+            gradients = [None if g is None else ops.where(finite, g, ops.zeros_like(g)) for g in gradients]
+            used = [(g, v) for g, v in zip(gradients, variables, strict=True) if g is not None]
+            optimizer.apply([g for g, _ in used], [v for _, v in used])
+            return aux, ops.cast(finite, "float32")
+
+        return compile_function(step)
+
+    def _optimizer(self, epochs: int) -> Any:
+        s = self.settings
+        steps = math.ceil(len(self.train) / s.batch_size)
+        warmup = int(min(s.warmup_epochs, epochs / 2) * steps)
+        schedule = keras.optimizers.schedules.CosineDecay(
+            0.0 if warmup else s.learning_rate,
+            max(1, epochs * steps - warmup),
+            alpha=0.01,
+            warmup_target=s.learning_rate if warmup else None,
+            warmup_steps=warmup,
+        )
+        optimizer = keras.optimizers.AdamW(schedule, weight_decay=s.weight_decay, global_clipnorm=s.clip_norm)
+        # the codebook, positions, norms and biases live on scales of their own
+        optimizer.exclude_from_weight_decay(
+            var_list=[v for v in self.model.trainable_variables if len(v.shape) < 2 or not v.path.endswith("kernel")]
+        )
+        return optimizer
+
+    def _batches(self, generator: np.random.Generator) -> Iterator[tuple[np.ndarray, ...]]:
+        order = generator.permutation(len(self.train))
+        for start in range(0, len(order), self.settings.batch_size):
+            chosen = order[start : start + self.settings.batch_size]
+            pixels = augment(self.train.pixels[chosen], self.settings.shift, self.settings.flip, generator)
+            yield to_float(pixels), self.train.labels[chosen]
+
+    def _epoch(self, step: Callable[..., Any], task: str, epoch: int) -> dict[str, Any]:
+        generator = rng.generator(self.settings.seed, "epoch", task, epoch)
+        sums: dict[str, float] = {}
+        counts = np.zeros(self.preset.codec.codebook_size, np.int64)
+        features = None
+        steps = skipped = 0
+        ramp_epochs = self.settings.channel_ramp * dict(self.stages)[task]
+        ramp = min(1.0, epoch / ramp_epochs) if ramp_epochs else 1.0
+        for images, labels in self._batches(generator):
+            keep = self.masking(len(images), generator)
+            flips = self._flips(images, keep, generator)
+            if ramp < 1.0:
+                flips *= generator.random(flips.shape) < ramp
+            snr_db = np.full(len(images), self.settings.snr_db, np.float32)
+            (terms, indices, batch_features), finite = step(images, labels, keep, snr_db, flips)
+            for name, value in terms.items():
+                sums[name] = sums.get(name, 0.0) + float(value)
+            if indices is not None:
+                counts += np.bincount(ops.convert_to_numpy(indices).ravel(), minlength=len(counts))
+                features = batch_features
+            steps, skipped = steps + 1, skipped + (float(finite) == 0.0)
+        line: dict[str, Any] = {name: value / steps for name, value in sums.items()}
+        if skipped:
+            line["skipped_steps"] = skipped
+        if features is not None:
+            assert self.model.codebook is not None
+            line |= usage(counts)
+            sample = ops.convert_to_numpy(features).reshape(-1, self.preset.codec.code_dim)
+            last = epoch + 1 >= dict(self.stages)[task]  # a code moved after the last step would be untrained
+            line["codes_replaced"] = 0 if last else self.model.codebook.replace_unused(counts, sample, generator)
+        return line
+
+    # ------------------------------------------------------------------ validation and the whole run
+
+    def validate(self, task: str) -> float:
+        """Accuracy (or minus the masked reconstruction error) on the validation split, fixed draws."""
+        s = self.settings
+        total = 0.0
+        for repeat in range(s.val_repeats):
+            generator = rng.generator(s.seed, "validation", repeat)
+            for start in range(0, len(self.val), EVAL_BATCH):
+                images = to_float(self.val.pixels[start : start + EVAL_BATCH])
+                labels = self.val.labels[start : start + EVAL_BATCH]
+                keep = self.masking(len(images), generator)
+                flips = self._flips(images, keep, generator)
+                outputs = self._forward(images, keep, np.full(len(images), s.snr_db, np.float32), flips)
+                if task == "classify":
+                    total += float((ops.convert_to_numpy(outputs["logits"]).argmax(-1) == labels).sum())
+                else:
+                    error = (ops.convert_to_numpy(outputs["image"]) - images) ** 2
+                    total -= float(error.mean(axis=(1, 2, 3)).sum())
+        return total / (s.val_repeats * len(self.val))
+
+    def _initialise_codebook(self) -> None:
+        if self.model.codebook is None:
+            return
+        generator = rng.generator(self.settings.seed, "codebook")
+        chosen = generator.choice(len(self.train), min(len(self.train), 512), replace=False)
+        keep = self.masking(len(chosen), generator)
+        features, _ = self.model.encode(to_float(self.train.pixels[chosen]), keep)
+        sample = ops.convert_to_numpy(features).reshape(-1, self.preset.codec.code_dim)
+        self.model.codebook.initialise_from(sample, generator)
+
+    def run(self) -> SemanticCodec:
+        self.run_dir.mkdir(parents=True, exist_ok=True)
+        self._forward = compile_function(lambda *inputs: self.model(*inputs, training=False))
+        stored = self._resume()
+        if stored is None:
+            self._initialise_codebook()
+        for number, (task, epochs) in enumerate(self.stages):
+            if number < self.state["stage"] or epochs == 0:
+                continue
+            optimizer = self._optimizer(epochs)
+            optimizer.build(self.model.trainable_variables)
+            first = 0
+            if stored is not None and number == self.state["stage"]:
+                first = self.state["epoch"]
+                checkpoint.restore(optimizer.variables, stored, "optimizer")
+            step = self._make_step(task, optimizer)
+            for epoch in range(first, epochs):
+                self._train_epoch(step, optimizer, task, number, epoch, epochs)
+            self._take_best()
+            stored = None
+            self.state |= {"stage": number + 1, "epoch": 0}
+            if number + 1 < len(self.stages):
+                self.state["best_metric"] = None
+            checkpoint.save(self.run_dir / "checkpoint.npz", self.model, optimizer, self.state, None)
+        return self.model
+
+    def _train_epoch(
+        self, step: Callable[..., Any], optimizer: Any, task: str, number: int, epoch: int, epochs: int
+    ) -> None:
+        started = time.monotonic()
+        line = self._epoch(step, task, epoch)
+        metric = self.validate(task)
+        if self.state["best_metric"] is None or metric >= self.state["best_metric"]:
+            self.state["best_metric"] = metric
+            self.best = [ops.convert_to_numpy(v.value).copy() for v in self.model.variables]
+        self.state["seconds"] += time.monotonic() - started
+        self.state |= {"stage": number, "epoch": epoch + 1}
+        checkpoint.save(self.run_dir / "checkpoint.npz", self.model, optimizer, self.state, self.best)
+        line = {"stage": task, "epoch": epoch + 1, "epochs": epochs, **line, "val": metric}
+        line |= {"best_val": self.state["best_metric"], "seconds": round(self.state["seconds"], 1)}
+        self._log(line)
+        self.report(line)
+
+    def _log(self, line: dict[str, Any]) -> None:
+        path = self.run_dir / "log.jsonl"
+        rounded = {k: round(v, 5) if isinstance(v, float) else v for k, v in line.items()}
+        write_text(path, (path.read_text() if path.is_file() else "") + json.dumps(rounded) + "\n")
+
+    def _take_best(self) -> None:
+        if self.best is not None:
+            for variable, value in zip(self.model.variables, self.best, strict=True):
+                variable.assign(value)
+        self.best = None
+
+    def _resume(self) -> dict[str, np.ndarray] | None:
+        path = self.run_dir / "checkpoint.npz"
+        if not path.is_file():
+            return None
+        state, arrays = checkpoint.load_state(path)
+        if state["settings"] != self.state["settings"]:
+            raise UserError(f"{path}: belongs to other settings; use --fresh, or another --run-dir")
+        self.state = state
+        checkpoint.restore(self.model.variables, arrays, "model")
+        count = sum(name.startswith("best/") for name in arrays)
+        self.best = [arrays[f"best/{i}"] for i in range(count)] or None
+        return arrays

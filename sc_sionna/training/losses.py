@@ -1,0 +1,43 @@
+"""The loss of every stage as named terms; their sum is what is minimised (Eq. 12)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+from keras import ops
+
+from sc_sionna.semantic.codec import SemanticCodec
+from sc_sionna.semantic.patches import patchify
+
+
+def cross_entropy(logits: Any, labels: Any, label_smoothing: float = 0.0) -> Any:
+    """Mean cross entropy of logits ``[B, C]`` against labels int32 ``[B]``."""
+    num_classes = logits.shape[-1]
+    target = ops.one_hot(labels, num_classes, dtype="float32")
+    target = target * (1.0 - label_smoothing) + label_smoothing / num_classes
+    return ops.mean(keras.losses.categorical_crossentropy(target, logits, from_logits=True))
+
+
+def masked_reconstruction(image: Any, target: Any, keep: Any, patch_size: int, num_patches: int) -> Any:
+    """Mean squared error over the patches that were *not* sent (all patches where none is masked)."""
+    error = ops.mean(ops.square(patchify(image, patch_size) - patchify(target, patch_size)), axis=-1)  # [B, P]
+    sent = ops.any(ops.equal(keep[:, :, None], ops.arange(num_patches, dtype="int32")[None, None, :]), axis=1)
+    weight = 1.0 - ops.cast(sent, "float32")
+    if keep.shape[1] == num_patches:
+        weight = ops.ones_like(weight)
+    return ops.sum(error * weight) / ops.sum(weight)
+
+
+def task_losses(
+    model: SemanticCodec, outputs: dict[str, Any], images: Any, labels: Any, keep: Any, task: str, smoothing: float
+) -> dict[str, Any]:
+    """Named terms of Eq. (12): ``task``, and with a codebook ``codebook`` and ``commitment``."""
+    s = model.settings
+    if task == "classify":
+        terms = {"task": cross_entropy(outputs["logits"], labels, smoothing)}
+    else:
+        terms = {"task": masked_reconstruction(outputs["image"], images, keep, s.patch_size, s.num_patches)}
+    if model.codebook is not None:
+        terms |= model.codebook.losses_of(outputs["features"], outputs["indices"], s.beta)
+    return terms

@@ -1,0 +1,52 @@
+"""One row per layer feeds every generic test."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from sc_sionna.config import CodecSettings
+
+TINY = CodecSettings(
+    image_size=16, patch_size=4, dim=16, depth=1, num_heads=2, decoder_dim=16, decoder_depth=1, decoder_num_heads=2,
+    head_dim=16, codebook_size=10, code_dim=4,
+)  # fmt: skip
+
+
+def _rand(*shape: int) -> np.ndarray:
+    return np.random.default_rng(7).random(shape).astype(np.float32)
+
+
+def _keep(batch: int, settings: CodecSettings = TINY) -> np.ndarray:
+    return np.tile(np.arange(settings.num_kept, dtype=np.int32) * 2, (batch, 1))
+
+
+@dataclass(frozen=True)
+class Row:
+    """``make()`` builds the layer, ``inputs`` is a call's arguments, ``shape`` its output's shape for a batch of 3."""
+
+    name: str
+    make: Callable[[], Any]
+    inputs: tuple[np.ndarray, ...]
+    shape: tuple[int, ...]
+
+
+def rows() -> list[Row]:
+    from sc_sionna.semantic import decoder, encoder, transformer
+
+    s = TINY
+    snr = np.zeros(3, np.float32)
+    tokens = _rand(3, s.num_patches, 16)
+    told = s.with_(decoder_knows_snr=True)
+    return [
+        Row("position", lambda: transformer.PositionEmbedding(16, 16), (tokens,), (3, 16, 16)),
+        Row("vit_block", lambda: transformer.ViTBlock(16, 2, 2.0), (tokens,), (3, 16, 16)),
+        Row("encoder", lambda: encoder.Encoder(s), (_rand(3, 16, 16, 3), _keep(3)), (3, 8, 16)),
+        Row("decoder", lambda: decoder.Decoder(s), (_rand(3, 8, 4), _keep(3), snr), (3, 16, 16)),
+        Row("decoder_snr", lambda: decoder.Decoder(told), (_rand(3, 8, 4), _keep(3), snr + 3), (3, 16, 16)),
+        Row("classify", lambda: decoder.ClassifyHead(s), (tokens,), (3, 10)),
+        Row("reconstruct", lambda: decoder.ReconstructHead(s), (tokens,), (3, 16, 16, 3)),
+    ]

@@ -1,0 +1,102 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from keras import ops
+
+from sc_sionna.autodiff import value_and_grad, value_and_input_grad
+from sc_sionna.semantic.codebook import Codebook, usage
+
+
+def make(distance="euclidean", task=False, size=7, dim=3):
+    codebook = Codebook(size, dim, distance, task)
+    codebook.build()
+    return codebook
+
+
+@pytest.mark.parametrize("distance", ["euclidean", "cosine"])
+def test_encode_is_the_nearest_neighbour(distance):
+    codebook = make(distance)
+    raw = np.random.default_rng(0).standard_normal((4, 9, 3)).astype(np.float32)
+    features = np.asarray(codebook.features(raw))
+    basis = np.asarray(codebook.basis)
+    if distance == "cosine":
+        np.testing.assert_allclose(np.linalg.norm(features, axis=-1), 1, atol=1e-5)
+        np.testing.assert_allclose(np.linalg.norm(basis, axis=-1), 1, atol=1e-5)
+    slow = np.array([[np.argmin([np.sum((z - e) ** 2) for e in basis]) for z in row] for row in features])
+    np.testing.assert_array_equal(np.asarray(codebook.encode(features)), slow)
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_gradient_passes_straight_through_from_received_to_sent(training):
+    codebook = make()
+    features = np.random.default_rng(1).standard_normal((2, 5, 3)).astype(np.float32)
+    received = np.random.default_rng(2).integers(0, 7, (2, 5)).astype(np.int32)  # unlike the sent ones
+    probe = np.random.default_rng(3).standard_normal((2, 5, 3)).astype(np.float32)
+
+    def loss(x):
+        output = codebook.straight_through(x, received)
+        np.testing.assert_allclose(np.asarray(output), np.asarray(codebook.decode(received)), atol=1e-6)
+        return ops.sum(output * probe), None
+
+    _, gradient = value_and_input_grad(loss, features)
+    np.testing.assert_array_equal(np.asarray(gradient), probe)
+
+
+@pytest.mark.parametrize("task", [True, False])
+def test_task_gradient_reaches_the_codebook_only_if_asked(task):
+    codebook = make(task=task)
+    features = np.zeros((1, 2, 3), np.float32)
+    received = np.array([[4, 4]], np.int32)
+
+    def loss():
+        return ops.sum(codebook.straight_through(features, received)), None
+
+    _, (gradient,) = value_and_grad(loss, codebook.trainable_variables)
+    if not task:
+        assert gradient is None or not np.asarray(ops.convert_to_tensor(gradient)).any()
+    else:
+        expected = np.zeros((7, 3))
+        expected[4] = 2
+        np.testing.assert_array_equal(np.asarray(ops.convert_to_tensor(gradient)), expected)
+
+
+def test_terms_of_equation_12_and_where_their_gradients_go():
+    codebook = make()
+    features = np.random.default_rng(1).standard_normal((2, 5, 3)).astype(np.float32)
+    indices = np.asarray(codebook.encode(features))
+    sent = np.asarray(codebook.vectors)[indices]
+    gap = ((features - sent) ** 2).sum(-1).mean()
+    terms = codebook.losses_of(features, indices, beta=0.3)
+    assert float(terms["codebook"]) == pytest.approx(gap, rel=1e-5)
+    assert float(terms["commitment"]) == pytest.approx(0.3 * gap, rel=1e-5)
+    _, to_features = value_and_input_grad(lambda x: (sum(codebook.losses_of(x, indices, 0.3).values()), None), features)
+    np.testing.assert_allclose(np.asarray(to_features), 0.3 * 2 * (features - sent) / 10, rtol=1e-4, atol=1e-6)
+    _, (to_codes,) = value_and_grad(
+        lambda: (sum(codebook.losses_of(features, indices, 0.3).values()), None), codebook.trainable_variables
+    )
+    expected = np.zeros((7, 3))
+    np.add.at(expected, indices.ravel(), (2 * (sent - features) / 10).reshape(-1, 3))
+    np.testing.assert_allclose(np.asarray(ops.convert_to_tensor(to_codes)), expected, rtol=1e-4, atol=1e-6)
+
+
+def test_measures_against_collapse():
+    rng = np.random.default_rng(0)
+    codebook = make(size=6)
+    centres = rng.standard_normal((6, 3)) * 10
+    data = (centres[rng.integers(0, 6, 600)] + rng.standard_normal((600, 3)) * 0.01).astype(np.float32)
+    codebook.initialise_from(data, rng)
+    counts = np.bincount(np.asarray(codebook.encode(data[None]))[0], minlength=6)
+    assert (counts > 0).all()
+    before = np.asarray(codebook.vectors).copy()
+    moved = codebook.replace_unused(np.array([5, 0, 3, 0, 1, 1]), data, rng)
+    after = np.asarray(codebook.vectors)
+    assert moved == 2
+    np.testing.assert_array_equal(after[[0, 2, 4, 5]], before[[0, 2, 4, 5]])
+    for j in (1, 3):
+        assert (after[j] == data).all(axis=1).any()
+
+
+def test_usage_and_perplexity():
+    assert usage(np.array([5, 5, 0, 5, 5])) == {"codes_used": 4, "perplexity": pytest.approx(4.0)}
+    assert usage(np.zeros(3, int)) == {"codes_used": 0, "perplexity": 0.0}

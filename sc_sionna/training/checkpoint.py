@@ -27,7 +27,7 @@ def save(path: Path, model: keras.Model, optimizer: Any, state: dict[str, Any], 
 def load_state(path: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     """State and arrays of a checkpoint; UserError if the file is truncated or no checkpoint."""
     try:
-        with np.load(path, allow_pickle=False) as stored:
+        with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as stored:
             arrays = {name: stored[name] for name in stored.files}
         return json.loads(arrays.pop("state").tobytes()), arrays
     except Exception as error:  # zipfile, zlib and NumPy each raise their own kinds

@@ -19,7 +19,14 @@ SYSTEMS: dict[str, dict[str, dict[str, Any]]] = {
 PRESETS: dict[str, dict[str, dict[str, Any]]] = {
     "digits": {
         "codec": {},
-        "train": {"epochs": 120, "pretrain_epochs": 10, "val_repeats": 4},
+        "train": {
+            "epochs": 100,
+            "pretrain_epochs": 10,
+            "batch_size": 32,
+            "label_smoothing": 0.0,
+            "shift": 1,
+            "val_repeats": 4,
+        },
     },
     "cifar10": {
         "codec": {

@@ -1,0 +1,3 @@
+from sc_sionna.cli import main
+
+main()

@@ -1,0 +1,29 @@
+"""The only place where decibels become a noise variance."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from sc_sionna.config import LinkSettings
+from sc_sionna.errors import UserError
+
+
+def noise_variance(snr_db: Any) -> np.ndarray:
+    """Noise variance per receive antenna, ``no = 10^(-snr_db/10)``, for unit total transmit power: float32."""
+    snr_db = np.asarray(snr_db, dtype=np.float64)
+    if not np.isfinite(snr_db).all():
+        raise UserError(f"snr_db = {snr_db}: not finite; give the SNR in dB as a number such as 3")
+    return (10.0 ** (-snr_db / 10.0)).astype(np.float32)
+
+
+def es_no_db(settings: LinkSettings, snr_db: float) -> float:
+    """Energy per QAM symbol of one stream over N0, in dB: the power is shared by the streams."""
+    return snr_db - 10.0 * float(np.log10(settings.num_streams))
+
+
+def eb_no_db(settings: LinkSettings, snr_db: float) -> float:
+    """Energy per information bit over N0, in dB, at the nominal code rate (1 if uncoded)."""
+    rate = settings.coderate if settings.coded else 1.0
+    return es_no_db(settings, snr_db) - 10.0 * float(np.log10(settings.bits_per_symbol * rate))

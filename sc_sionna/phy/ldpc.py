@@ -143,7 +143,8 @@ class LayeredLDPCDecoder(Block):
             raise UserError(f"num_threads = {num_threads}: at least 1; leave it out to use all cores")
         self.encoder = encoder
         self.num_iter = int(num_iter)
-        self.num_threads = num_threads or len(os.sched_getaffinity(0))
+        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        self.num_threads = num_threads or cores
         self._hard_out, self._return_infobits, self._early_stop = hard_out, return_infobits, early_stop
         self.graph = DecoderGraph(encoder)
         blocks = -(-self.graph.n // LANES)
@@ -152,6 +153,7 @@ class LayeredLDPCDecoder(Block):
         self._out_var = np.arange(self.graph.k, dtype=np.int32) if return_infobits else self.graph.sent_var
         self._idle_scratch: list[Scratch] = []
         self._pool: ThreadPoolExecutor | None = None
+        self._pool_process = 0
         self._lock = threading.Lock()
 
     def decode(self, llr: np.ndarray, soft: bool = False) -> DecoderResult:
@@ -215,7 +217,7 @@ class LayeredLDPCDecoder(Block):
             try:
                 return kernel(
                     frames, frames.view(np.uint32), counter, self.graph.runs, self.graph.var, self._target,
-                    self._out_var, self.graph.num_var, int(self._out_var.max()) + 1, self.num_iter, self._early_stop,
+                    self._out_var, self.graph.num_var, self.num_iter, self._early_stop,
                     scratch.post, scratch.msg, scratch.stage, scratch.words, scratch.keep,
                     bits, bits_float, soft, parity, iterations,
                 )  # fmt: skip
@@ -225,9 +227,8 @@ class LayeredLDPCDecoder(Block):
 
         helpers = min(self.num_threads, -(-len(frames) // LANES)) - 1
         futures = [self._threads().submit(work) for _ in range(helpers)]
-        bad = max([work(), *(future.result() for future in futures)])
-        if bad >= 0:
-            position = int(np.flatnonzero(~np.isfinite(frames[bad]))[0])
+        if max([work(), *(future.result() for future in futures)]) >= 0:
+            bad, position = np.argwhere(~np.isfinite(frames))[0]
             raise UserError(
                 f"llr[{bad}, {position}] = {frames[bad, position]}: LLRs must be finite; "
                 "check the noise variance, or clip them (beyond ±8.25 nothing changes)"
@@ -238,10 +239,11 @@ class LayeredLDPCDecoder(Block):
         with self._lock:
             if self._idle_scratch:
                 return self._idle_scratch.pop()
-        return Scratch(self.graph.num_var, len(self.graph.var), len(self._target) // LANES)
+        return Scratch(self.graph.num_var, len(self.graph.var), len(self._target) // LANES, len(self._out_var))
 
     def _threads(self) -> ThreadPoolExecutor:
         with self._lock:
-            if self._pool is None:
+            if self._pool is None or self._pool_process != os.getpid():  # a fork does not carry threads over
+                self._pool_process = os.getpid()
                 self._pool = ThreadPoolExecutor(self.num_threads - 1, thread_name_prefix="ldpc")
             return self._pool

@@ -39,20 +39,29 @@ def _jit(function: Callable[..., Any], cache: bool) -> Callable[..., Any]:
 
 
 def _define(fingerprint: int, cache: bool) -> Callable[..., Any]:
-    def quantise(llr: np.ndarray, bits: np.ndarray, frame: int, stage: np.ndarray, first: int) -> bool:
-        """One frame of logits as units (positive: bit 0) into ``stage[first:]``; false if a value is not finite."""
+    def quantise(llr: np.ndarray, bits: np.ndarray, stage: np.ndarray) -> bool:
+        """One frame of logits as units (positive: bit 0) into ``stage``; false if a value is not finite."""
         largest = np.uint32(0)
-        for j in range(llr.shape[1]):
-            largest = max(largest, bits[frame, j] & np.uint32(0x7FFFFFFF))
+        for j in range(llr.shape[0]):
+            largest = max(largest, bits[j] & np.uint32(0x7FFFFFFF))
         if largest >= np.uint32(0x7F800000):  # the exponent of infinity and NaN
             return False
-        for j in range(llr.shape[1]):
-            unit = min(max(llr[frame, j] * np.float32(-SCALE), np.float32(-CHANNEL_MAX)), np.float32(CHANNEL_MAX))
+        for j in range(llr.shape[0]):
+            unit = llr[j] * np.float32(-SCALE)
+            unit = np.float32(-CHANNEL_MAX) if unit < np.float32(-CHANNEL_MAX) else unit
+            unit = np.float32(CHANNEL_MAX) if unit > np.float32(CHANNEL_MAX) else unit
             unit += np.float32(0.5) if unit >= np.float32(0.0) else np.float32(-0.5)
-            stage[first + j] = np.int8(np.int32(unit))  # the conversion truncates
+            stage[j] = np.int8(np.int32(unit))  # the conversion truncates
         return True
 
     quantise = _jit(quantise, cache)
+
+    def unpack(words: np.ndarray, lane: np.uint32, bits: np.ndarray) -> None:
+        """Bit ``lane`` of every word, as 0 and 1 of any type."""
+        for j in range(bits.shape[0]):
+            bits[j] = np.int32((words[j] >> lane) & np.uint32(1))
+
+    unpack = _jit(unpack, cache)
 
     def decode_frames(
         llr: np.ndarray,  # [M, n] float32 logits
@@ -63,7 +72,6 @@ def _define(fingerprint: int, cache: bool) -> Callable[..., Any]:
         target: np.ndarray,  # [blocks * LANES] int32: the variable of each received position
         out_var: np.ndarray,  # [outputs] int32: the variable of each output
         num_var: int,
-        num_out_var: int,  # outputs are among the first so many variables
         num_iter: int,
         early_stop: bool,
         post: np.ndarray,  # scratch, see Scratch
@@ -94,20 +102,17 @@ def _define(fingerprint: int, cache: bool) -> Callable[..., Any]:
                 for lane in range(LANES):
                     frame = captured[lane]
                     if frame >= 0:
-                        shift = np.uint32(lane)
                         if hard.shape[0] > 0:
-                            for j in range(num_output):
-                                hard[frame, j] = (words[out_var[j]] >> shift) & one
+                            unpack(words, np.uint32(lane), hard[frame])
                         if hard_float.shape[0] > 0:
-                            for j in range(num_output):
-                                hard_float[frame, j] = np.float32(np.int32((words[out_var[j]] >> shift) & one))
+                            unpack(words, np.uint32(lane), hard_float[frame])
                         captured[lane] = -1
                 drawn = fetch_add(counter, idle)
                 loaded = 0
                 for lane in range(LANES):
                     keep[lane] = -1
                     if frame_of[lane] < 0 and drawn < num_frames:
-                        if not quantise(llr, llr_bits, drawn, stage, lane * stride):
+                        if not quantise(llr[drawn], llr_bits[drawn], stage[lane * stride : (lane + 1) * stride]):
                             return drawn
                         frame_of[lane] = drawn
                         count[lane] = 0
@@ -141,7 +146,7 @@ def _define(fingerprint: int, cache: bool) -> Callable[..., Any]:
             if early_stop:
                 leaving |= active & ~failed
             if leaving != 0:
-                capture_signs(post, words, leaving, num_out_var)
+                capture_signs(post, out_var, words, leaving, num_output)
                 for lane in range(LANES):
                     if (leaving >> np.uint32(lane)) & one:
                         frame = frame_of[lane]
@@ -167,7 +172,7 @@ def decode_frames_kernel() -> Callable[..., Any]:
     f2d, u2d, b2d, r2d = (numba.types.Array(t, 2, "C") for t in (numba.float32, numba.uint32, numba.uint8, numba.int64))
     boolean = numba.types.Array(numba.boolean, 1, "C")
     signature = numba.int64(
-        f2d, u2d, i64, r2d, i32, i32, i32, *(numba.int64,) * 3, numba.boolean,
+        f2d, u2d, i64, r2d, i32, i32, i32, *(numba.int64,) * 2, numba.boolean,
         i8, i8, i8, u32, i8, b2d, f2d, f2d, boolean, i32,
     )  # fmt: skip
     try:
@@ -182,12 +187,12 @@ def decode_frames_kernel() -> Callable[..., Any]:
 class Scratch:
     """Working memory of one thread, cache-line aligned: posteriors, messages, staged frames, captured bits."""
 
-    def __init__(self, num_var: int, num_edge: int, blocks: int) -> None:
+    def __init__(self, num_var: int, num_edge: int, blocks: int, num_output: int) -> None:
         self.post = _aligned((num_var + 1) * LANES)  # the last row takes the padding of the last block
         self.msg = _aligned(num_edge * LANES)
         # an odd number of blocks apart, the lanes of one position fall into different cache sets
         self.stage = _aligned(LANES * LANES * (blocks | 1))
-        self.words = _aligned(4 * (num_var + 1)).view(np.uint32)
+        self.words = _aligned(4 * num_output).view(np.uint32)
         self.keep = _aligned(LANES)
 
 

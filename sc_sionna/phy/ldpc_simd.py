@@ -167,18 +167,18 @@ def failing_lanes(typingctx, post, var, first, count, degree):  # type: ignore[n
 
 
 @intrinsic
-def capture_signs(typingctx, post, words, lanes, count):  # type: ignore[no-untyped-def]
-    """Hard decisions of the lanes in the bit mask ``lanes``: bit l of ``words[v]`` = (post[v, l] < 0), v < count."""
-    sig = types.void(post, words, types.uint32, types.int64)
+def capture_signs(typingctx, post, var, words, lanes, count):  # type: ignore[no-untyped-def]
+    """Hard decisions of the lanes in the bit mask ``lanes``: bit l of ``words[j]`` = (post[var[j], l] < 0), j < count."""
+    sig = types.void(post, var, words, types.uint32, types.int64)
 
     def codegen(context: Any, builder: ir.IRBuilder, sig: Any, args: Any) -> ir.Value:
         post_rows = _data(context, builder, sig, args, 0)
-        word_ptr = _data(context, builder, sig, args, 1, vectors=False)
-        with cgutils.for_range(builder, args[3]) as loop:
-            row = _load(builder, builder.gep(post_rows, [loop.index]))
-            new = builder.and_(builder.bitcast(builder.icmp_signed("<", row, _const(0)), _I32), args[2])
+        table, word_ptr = (_data(context, builder, sig, args, i, vectors=False) for i in (1, 2))
+        with cgutils.for_range(builder, args[4]) as loop:
+            row = _load(builder, _rows(builder, post_rows, loop.index, table, 1)[0])
+            new = builder.and_(builder.bitcast(builder.icmp_signed("<", row, _const(0)), _I32), args[3])
             target = builder.gep(word_ptr, [loop.index])
-            builder.store(builder.or_(builder.and_(builder.load(target), builder.not_(args[2])), new), target)
+            builder.store(builder.or_(builder.and_(builder.load(target), builder.not_(args[3])), new), target)
         return context.get_dummy_value()
 
     return sig, codegen

@@ -1,0 +1,32 @@
+"""The Monte-Carlo engine: points, stop rules, a store that survives SIGKILL, records that say where a number is from.
+
+``engine`` runs points batch by batch and decides when each has enough; ``store`` keeps every finished batch; ``progress`` is
+what the user sees meanwhile; ``record`` and ``provenance`` write what was found and how; ``compare`` sets two records side
+by side. None of them knows what a system is: a caller hands in ``evaluate(point, batch) -> counts``.
+"""
+
+from sc_sionna.sweep.compare import Comparison, compare
+from sc_sionna.sweep.engine import Point, PointResult, StopRule, run_sweep, stored_results
+from sc_sionna.sweep.progress import Progress, make_progress
+from sc_sionna.sweep.record import PointRecord, Record, make_record, point_records, read_record, write_record
+from sc_sionna.sweep.store import Store, remove_store
+
+__all__ = [
+    "Comparison",
+    "Point",
+    "PointRecord",
+    "PointResult",
+    "Progress",
+    "Record",
+    "StopRule",
+    "Store",
+    "compare",
+    "make_progress",
+    "make_record",
+    "point_records",
+    "read_record",
+    "remove_store",
+    "run_sweep",
+    "stored_results",
+    "write_record",
+]

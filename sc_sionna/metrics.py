@@ -1,0 +1,133 @@
+"""Integer counts are the state of a simulation; rates and intervals are derived from them.
+
+Counts are a mapping from a name to an integer and merge by addition, so any grouping of batches gives the same state. Names
+in use: ``images``, ``correct``, ``bits``, ``bit_errors``, ``blocks``, ``block_errors``, ``indices``, ``index_errors``,
+``undecodable``. ``X_sq`` is the sum over images of (X of that image)²; it is optional and sharpens the interval of X.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import sqrt
+from operator import index
+
+Counts = dict[str, int]
+
+Z95 = 1.959963984540054
+
+
+def to_counts(values: Mapping[str, int]) -> Counts:
+    """Plain Python integers of counts; TypeError for a float, ValueError for a negative one: both are bugs."""
+    counts = {name: index(value) for name, value in values.items()}
+    negative = [name for name, value in counts.items() if value < 0]
+    if negative:
+        raise ValueError(f"{negative[0]} = {counts[negative[0]]}: a count is at least 0")
+    return counts
+
+
+def merge(*parts: Mapping[str, int]) -> Counts:
+    """Sum of counts; a name that a part lacks counts 0 there. Associative and commutative."""
+    total: Counts = {}
+    for part in parts:
+        for name, value in part.items():
+            total[name] = total.get(name, 0) + index(value)
+    return total
+
+
+def rate(counts: Mapping[str, int], numerator: str, denominator: str) -> float | None:
+    """Rate of two counts; None without trials: a point that was not run is not perfect."""
+    trials = counts.get(denominator, 0)
+    return counts.get(numerator, 0) / trials if trials else None
+
+
+def wilson(successes: float, trials: float, z: float = Z95) -> tuple[float, float] | None:
+    """Wilson score interval of a proportion; None without trials.
+
+    With p = successes / trials, n = trials (Wilson 1927, doi:10.1080/01621459.1927.10502953)::
+
+        (p + z²/2n ± z sqrt(p(1-p)/n + z²/4n²)) / (1 + z²/n)
+
+    Raises ValueError unless 0 <= successes <= trials.
+    """
+    if not 0 <= successes <= trials:
+        raise ValueError(f"successes = {successes}: must lie in [0, trials = {trials}]")
+    if trials == 0:
+        return None
+    p = successes / trials
+    centre = p + z * z / (2 * trials)
+    half = z * sqrt(p * (1 - p) / trials + z * z / (4 * trials * trials))
+    scale = 1 + z * z / trials
+    # the ends are exact where rounding could leave [0, 1] or exclude the estimate
+    low = 0.0 if successes == 0 else max(0.0, (centre - half) / scale)
+    high = 1.0 if successes == trials else min(1.0, (centre + half) / scale)
+    return low, high
+
+
+def effective_trials(counts: Mapping[str, int], numerator: str, denominator: str) -> float:
+    """Independent trials that a rate is worth. The independent sample is the image: its bits share one fading draw.
+
+    N images with n trials each and e_i events, p = Σ e_i / (N n). The variance of p between images is
+    ``(Σ e_i² - N (n p)²) / (N (N-1) n²)`` (cluster sampling, equal clusters assumed); the result is p(1-p) over it, at most
+    N n. Without Σ e_i² (count ``numerator_sq``), or without events to learn it from, it is the N images, as if all bits of
+    an image failed together. Trials that are not part of images count in full.
+    """
+    trials, images = counts.get(denominator, 0), counts.get("images", 0)
+    events, squares = counts.get(numerator, 0), counts.get(f"{numerator}_sq")
+    if denominator == "images" or images == 0 or trials <= images or events > trials:
+        return float(trials)
+    if squares is None or images < 2 or events in (0, trials):
+        return float(images)
+    p, n = events / trials, trials / images
+    variance = (squares - images * (n * p) ** 2) / (images * (images - 1) * n * n)
+    return min(float(trials), p * (1 - p) / variance) if variance > 0 else float(trials)
+
+
+@dataclass(frozen=True)
+class Metric:
+    """What the value of a point is: ``numerator`` over ``denominator`` of its counts."""
+
+    name: str
+    numerator: str
+    denominator: str
+    higher_is_better: bool = False
+
+    def value(self, counts: Mapping[str, int]) -> float | None:
+        """The rate; None without trials."""
+        return rate(counts, self.numerator, self.denominator)
+
+    def interval(self, counts: Mapping[str, int]) -> tuple[float, float] | None:
+        """Wilson 95 % interval at :func:`effective_trials`; None without trials."""
+        successes, trials = counts.get(self.numerator, 0), counts.get(self.denominator, 0)
+        n = effective_trials(counts, self.numerator, self.denominator)
+        # the counts themselves where they are independent: no rounding, and more successes than trials raise
+        return wilson(successes, trials) if n == trials else wilson(successes / trials * n, n)
+
+    def errors(self, counts: Mapping[str, int]) -> int:
+        """Number of errors: the misses of a rate of success, the hits of a rate of failure."""
+        hits = counts.get(self.numerator, 0)
+        return counts.get(self.denominator, 0) - hits if self.higher_is_better else hits
+
+
+ACCURACY = Metric("accuracy", "correct", "images", higher_is_better=True)
+BIT_ERROR_RATE = Metric("bit_error_rate", "bit_errors", "bits")
+BLOCK_ERROR_RATE = Metric("block_error_rate", "block_errors", "blocks")
+INDEX_ERROR_RATE = Metric("index_error_rate", "index_errors", "indices")
+UNDECODABLE_RATE = Metric("undecodable_rate", "undecodable", "images")
+METRICS = {m.name: m for m in (ACCURACY, BIT_ERROR_RATE, BLOCK_ERROR_RATE, INDEX_ERROR_RATE, UNDECODABLE_RATE)}
+
+
+def two_proportion_z(p_a: float, n_a: float, p_b: float, n_b: float) -> float:
+    """z of the difference of two proportions with the pooled variance; 0 where both are all or nothing alike."""
+    pooled = (p_a * n_a + p_b * n_b) / (n_a + n_b)
+    variance = pooled * (1 - pooled) * (1 / n_a + 1 / n_b)
+    return (p_a - p_b) / sqrt(variance) if variance > 0 else 0.0
+
+
+def difference_z(metric: Metric, counts_a: Mapping[str, int], counts_b: Mapping[str, int]) -> float | None:
+    """z of the difference of a metric between two counts; None where one of them has no trials."""
+    p_a, p_b = metric.value(counts_a), metric.value(counts_b)
+    if p_a is None or p_b is None:
+        return None
+    n_a, n_b = (effective_trials(c, metric.numerator, metric.denominator) for c in (counts_a, counts_b))
+    return two_proportion_z(p_a, n_a, p_b, n_b)

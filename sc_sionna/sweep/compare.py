@@ -1,0 +1,62 @@
+"""Agreement of two records of the same sweep, for example of a stored one and its replay at a reduced size."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sc_sionna.metrics import METRICS, difference_z
+from sc_sionna.sweep.record import PointRecord, Record
+
+Z_LIMIT = 4.0
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """One point that both records ran.
+
+    z : of the difference of the two rates. A replay repeats a part of the stored batches, so the two are positively
+        correlated and z is smaller than for independent runs: the test is mild, ``exact`` is the sharp one
+    exact : whether the counts of the batches that both have are equal; None where they are not the same batches
+    agree : |z| <= 4, and exactly equal where exact equality is due
+    """
+
+    point: PointRecord
+    other: PointRecord
+    z: float
+    exact: bool | None
+    agree: bool
+
+
+def compare(a: Record, b: Record, exact: bool = True) -> list[Comparison]:
+    """Compare the points that both records ran; points of one alone, or not run in one, are left out.
+
+    The same batches are: all of them if both ran equally many, otherwise the first; always provided that the seeds and the
+    data sets are the same and the batches equally large. ``exact`` demands that they are equal, but only between equal
+    devices and versions: elsewhere rounding may change a decision, and |z| <= 4 decides.
+    """
+    same_draws = (a.seed, a.data_set) == (b.seed, b.data_set)
+    demanded = exact and (a.device, a.versions) == (b.device, b.versions)
+    others = {point.key: point for point in b.points}
+    comparisons = []
+    for point in a.points:
+        other = others.get(point.key)
+        if other is None or point.counts is None or other.counts is None:
+            continue
+        z = difference_z(METRICS[point.metric], point.counts, other.counts)
+        if z is None:
+            continue
+        equal = _same_batches(point, other) if same_draws else None
+        agree = abs(z) <= Z_LIMIT and not (demanded and equal is False)
+        comparisons.append(Comparison(point, other, z, equal, agree))
+    return comparisons
+
+
+def _same_batches(a: PointRecord, b: PointRecord) -> bool | None:
+    denominator = METRICS[a.metric].denominator
+    first_a, first_b = a.first_batch, b.first_batch
+    if first_a is None or first_b is None or first_a.get(denominator) != first_b.get(denominator):
+        return None
+    equal = first_a == first_b
+    if a.batches == b.batches and a.counts and b.counts and a.counts.get(denominator) == b.counts.get(denominator):
+        equal = equal and a.counts == b.counts
+    return equal

@@ -1,0 +1,199 @@
+"""Records: what a sweep found and everything needed to find it again, as JSON that states its own SHA-256."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from math import isclose
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from sc_sionna.atomic import write_text
+from sc_sionna.config import settings_hash
+from sc_sionna.errors import UserError
+from sc_sionna.metrics import METRICS, Metric
+from sc_sionna.sweep.engine import PointResult, Stop
+from sc_sionna.sweep.provenance import command_line, device_description, git_commit, versions
+
+SCHEMA = 1
+REMEDY = "restore the file from version control, or run its sweep again"
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+
+
+class PointRecord(_Strict):
+    """One metric of one point.
+
+    value, ci95, counts : the rate, its 95 % interval, and the counts they are derived from; all null if not run
+    batches, first_batch : number of batches, and counts of the first, which a replay of any size can repeat exactly
+    budget : cost of one image on the air
+    stop : which rule stopped the point; null if not run, or not to its end
+    """
+
+    system: str
+    snr_db: float
+    threat: str | None = None
+    metric: str
+    value: float | None
+    ci95: tuple[float, float] | None
+    counts: dict[str, int] | None
+    batches: int = Field(0, ge=0)
+    first_batch: dict[str, int] | None = None
+    budget: dict[str, Any] | None = None
+    stop: Stop | None = None
+
+    @property
+    def key(self) -> tuple[str, float, str | None, str]:
+        """What makes two points of two records the same."""
+        return self.system, self.snr_db, self.threat, self.metric
+
+    @model_validator(mode="after")
+    def _check(self) -> PointRecord:
+        if self.metric not in METRICS:
+            raise ValueError(f"metric {self.metric!r} is unknown; known: {', '.join(METRICS)}")
+        expected = None if self.counts is None else METRICS[self.metric].value(self.counts)
+        if (self.value is None) != (expected is None) or (self.ci95 is None) != (self.value is None):
+            raise ValueError("value, ci95 and counts are null together, for a point that was not run")
+        if self.value is not None and expected is not None and not isclose(self.value, expected, abs_tol=1e-12):
+            raise ValueError(f"value = {self.value} is not the rate {expected} of the counts")
+        return self
+
+
+class Record(_Strict):
+    """One sweep. ``notes`` holds what figures need beside the points, for example ``chance`` or an error-free accuracy."""
+
+    schema_version: int = Field(SCHEMA, alias="schema")
+    name: str
+    command: str
+    settings: dict[str, Any]
+    settings_sha256: str
+    commit: dict[str, Any] | None
+    versions: dict[str, str]
+    device: dict[str, Any]
+    seed: int
+    data_set: str
+    created: str
+    duration_s: float
+    notes: dict[str, Any] = {}
+    points: tuple[PointRecord, ...]
+
+    @model_validator(mode="after")
+    def _check(self) -> Record:
+        if self.settings_sha256 != settings_hash(self.settings):
+            raise ValueError("settings_sha256 is not the hash of the settings")
+        keys = [point.key for point in self.points]
+        if len(set(keys)) < len(keys):
+            raise ValueError("a point occurs twice")
+        return self
+
+
+def point_records(
+    results: Sequence[PointResult], metric: Metric, budgets: Mapping[str, Mapping[str, Any] | None] | None = None
+) -> list[PointRecord]:
+    """Points of a record from the engine's results; ``budgets`` by name of the system."""
+    return [
+        PointRecord(
+            system=r.point.system,
+            snr_db=r.point.snr_db,
+            threat=r.point.threat,
+            metric=metric.name,
+            value=metric.value(r.counts or {}),
+            ci95=metric.interval(r.counts or {}),
+            counts=r.counts,
+            batches=r.batches,
+            first_batch=r.first_batch,
+            budget=dict(budget) if (budget := (budgets or {}).get(r.point.system)) is not None else None,
+            stop=r.stop,
+        )
+        for r in results
+    ]
+
+
+def make_record(
+    name: str,
+    *,
+    settings: dict[str, Any],
+    seed: int,
+    data_set: str,
+    points: Sequence[PointRecord],
+    duration_s: float,
+    command: str | None = None,
+    notes: dict[str, Any] | None = None,
+) -> Record:
+    """A record of this process: its command line, code, versions and device are looked up here.
+
+    settings : JSON-able; with ``seed`` and ``data_set`` enough to build the sweep again
+    """
+    settings = json.loads(json.dumps(settings))  # as it will be read: tuples are lists
+    return Record(
+        schema=SCHEMA,
+        name=name,
+        command=command_line() if command is None else command,
+        settings=settings,
+        settings_sha256=settings_hash(settings),
+        commit=git_commit(),
+        versions=versions(),
+        device=device_description(),
+        seed=seed,
+        data_set=data_set,
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        duration_s=round(duration_s, 2),
+        notes=notes or {},
+        points=tuple(points),
+    )
+
+
+def content_hash(content: Mapping[str, Any]) -> str:
+    """SHA-256 of a record without its ``sha256``, as canonical JSON."""
+    rest = {key: value for key, value in content.items() if key != "sha256"}
+    text = json.dumps(rest, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def write_record(path: Path, record: Record) -> None:
+    """Write a record atomically. UserError where the folder cannot be written or a number is not finite."""
+    content = record.model_dump(mode="json", by_alias=True)
+    try:
+        content["sha256"] = content_hash(content)
+        text = json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False)
+    except ValueError as error:
+        raise UserError(f"{path}: a record holds finite numbers only ({error}); write null for a missing one") from None
+    write_text(path, text + "\n")
+
+
+def read_record(path: Path) -> Record:
+    """Read and check a record. UserError for a file that is missing, truncated, of another version, or changed."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"), parse_constant=_no_constant)
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror}); name a record under results/records") from None
+    except (ValueError, RecursionError) as error:
+        raise UserError(f"{path}: truncated or not JSON ({error}); {REMEDY}") from None
+    if not isinstance(content, dict) or "schema" not in content:
+        raise UserError(f"{path}: not a record (no 'schema'); name a record under results/records")
+    if content["schema"] != SCHEMA or isinstance(content["schema"], bool):
+        raise UserError(
+            f"{path}: schema {content['schema']!r}, this program reads {SCHEMA}; use the version of the program that "
+            "wrote it, or run its sweep again"
+        )
+    stated, actual = content.pop("sha256", None), content_hash(content)
+    if stated != actual:
+        raise UserError(
+            f"{path}: its SHA-256 is {actual[:12]}, but it states {str(stated)[:12]}, so it was changed; {REMEDY}"
+        )
+    try:
+        return Record(**content)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"]) or "record"
+        raise UserError(f"{path}: not a valid record ({where}: {first['msg']}); {REMEDY}") from None
+
+
+def _no_constant(text: str) -> float:
+    raise ValueError(f"{text} is not a finite number")

@@ -1,0 +1,195 @@
+"""The store: refuses what it cannot trust with one line, and survives real kills."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import re
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from sc_sionna.errors import UserError
+from sc_sionna.sweep import Store, remove_store
+from tests.sweep.toy import POINTS, SETTINGS, as_json, sweep
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def refused(path: Path, settings: dict = SETTINGS) -> str:
+    """The one line with which a store is refused; the file stays as it was."""
+    before = path.read_bytes() if path.is_file() else None
+    with pytest.raises(UserError) as caught, Store(path, settings) as store:
+        store.batches(POINTS[0].key)
+    assert "\n" not in str(caught.value)
+    assert (path.read_bytes() if path.is_file() else None) == before
+    return str(caught.value)
+
+
+def start_toy(tmp_path: Path, seconds: float) -> subprocess.Popen:
+    command = [sys.executable, "-m", "tests.sweep.toy", str(tmp_path / "s.sqlite"), str(tmp_path / "out"), str(seconds)]
+    return subprocess.Popen(command, cwd=ROOT, start_new_session=True, stderr=subprocess.PIPE, text=True)
+
+
+def stored_rows(path: Path) -> int:
+    """Rows that are committed, seen from another process."""
+    if not path.exists():
+        return 0
+    db = sqlite3.connect(f"file:{path}?mode=rw", uri=True, timeout=10)  # rw: a kill may leave a journal to roll back
+    try:
+        return int(db.execute("SELECT count(*) FROM batches").fetchone()[0])
+    finally:
+        db.close()
+
+
+def test_killed_at_any_moment_and_restarted_the_counts_are_those_of_an_uninterrupted_run(tmp_path: Path) -> None:
+    moments = random.Random(11)
+    rows = 0
+    for after in (0, 1, 0, 3, 1, 5, 2, 4):  # batches more than at the last kill; 0: while it starts
+        process = start_toy(tmp_path, seconds=0.01)
+        deadline = time.monotonic() + 30
+        while stored_rows(tmp_path / "s.sqlite") < rows + after and time.monotonic() < deadline:
+            time.sleep(0.002)
+        time.sleep(moments.uniform(0, 0.03))
+        os.killpg(process.pid, signal.SIGKILL)
+        _, errors = process.communicate()
+        assert process.returncode == -signal.SIGKILL, errors
+        assert stored_rows(tmp_path / "s.sqlite") >= rows + after  # nothing committed is lost
+        rows = stored_rows(tmp_path / "s.sqlite")
+    final = start_toy(tmp_path, seconds=0.0)
+    _, errors = final.communicate(timeout=60)
+    assert final.returncode == 0, errors
+    uninterrupted = sweep(tmp_path / "other.sqlite")
+    assert 16 <= rows < sum(r.batches for r in uninterrupted)  # every kill was in the middle
+    assert json.loads((tmp_path / "out").read_text()) == as_json(uninterrupted)
+    assert stored_rows(tmp_path / "s.sqlite") == sum(r.batches for r in uninterrupted)
+
+
+def test_a_second_sweep_on_a_store_is_refused_and_named(tmp_path: Path) -> None:
+    process = start_toy(tmp_path, seconds=30)
+    try:
+        deadline = time.monotonic() + 30
+        while not (tmp_path / "s.sqlite").exists() and time.monotonic() < deadline:
+            time.sleep(0.01)
+        message = refused(tmp_path / "s.sqlite")
+        assert f"in use by another sweep (process {process.pid})" in message
+        with pytest.raises(UserError, match="in use"):
+            remove_store(tmp_path / "s.sqlite")
+    finally:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+    Store(tmp_path / "s.sqlite", SETTINGS).close()  # the lock died with its holder
+
+
+def test_stores_side_by_side_have_their_own_locks(tmp_path: Path) -> None:
+    with Store(tmp_path / "snr1.5", SETTINGS), Store(tmp_path / "snr1.6", SETTINGS):
+        pass
+
+
+def test_other_settings_are_refused_with_both_hashes_and_the_difference(tmp_path: Path) -> None:
+    sweep(tmp_path / "s.sqlite")
+    message = refused(tmp_path / "s.sqlite", {"kind": "toy", "seed": 6})
+    assert len(set(re.findall(r"\b[0-9a-f]{12}\b", message))) == 2
+    assert "seed was 5, now 6" in message
+    assert "--fresh" in message
+    assert "--out" in message
+    nested = {"kind": "toy", "seed": 5, "link": {"num_streams": 2}}
+    assert "link was absent" in refused(tmp_path / "s.sqlite", nested)
+
+
+def test_fresh_forgets_a_sweep_even_a_damaged_one(tmp_path: Path) -> None:
+    path = tmp_path / "s.sqlite"
+    remove_store(path)  # nothing there
+    path.write_text("not a store")
+    refused(path)
+    remove_store(path)
+    with Store(path, SETTINGS) as store:
+        assert store.batches(POINTS[0].key) == {}
+
+
+def test_a_file_that_is_no_store_is_refused_and_left_alone(tmp_path: Path) -> None:
+    for content in (b"", b"hello", b"\x00" * 5000, b"SQLite format 3\x00" + b"\x00" * 100):
+        (tmp_path / "s.sqlite").write_bytes(content)
+        assert "not a store, or a damaged one" in refused(tmp_path / "s.sqlite")
+    db = sqlite3.connect(tmp_path / "foreign.sqlite")
+    db.execute("CREATE TABLE theirs (x)")
+    db.close()
+    assert "another program's database" in refused(tmp_path / "foreign.sqlite")
+    (tmp_path / "folder").mkdir()
+    assert "not a store" in refused(tmp_path / "folder")
+
+
+def test_a_truncated_store_is_refused_at_every_length(tmp_path: Path) -> None:
+    sweep(tmp_path / "s.sqlite")
+    whole = (tmp_path / "s.sqlite").read_bytes()
+    for length in [*range(0, len(whole), 1024), len(whole) - 1]:
+        (tmp_path / "cut.sqlite").write_bytes(whole[:length])
+        assert "damaged" in refused(tmp_path / "cut.sqlite")
+
+
+def test_damaged_counts_are_refused(tmp_path: Path) -> None:
+    for counts in ('{"images": 4', '{"images": 4.5}', "[1]", '{"images": -1}', '{"images": "4"}'):
+        path = tmp_path / "s.sqlite"
+        remove_store(path)
+        Store(path, SETTINGS).close()
+        db = sqlite3.connect(path)
+        db.execute("INSERT INTO batches VALUES (?, 0, ?)", (POINTS[0].key, counts))
+        db.commit()
+        db.close()
+        assert "damaged" in refused(path)
+
+
+def test_another_store_version_is_refused(tmp_path: Path) -> None:
+    Store(tmp_path / "s.sqlite", SETTINGS).close()
+    db = sqlite3.connect(tmp_path / "s.sqlite")
+    db.execute("PRAGMA user_version = 99")
+    db.close()
+    assert "store version 99, this program reads 1" in refused(tmp_path / "s.sqlite")
+
+
+def test_a_folder_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    for folder in (tmp_path / "file", tmp_path / "file" / "below", Path("/proc/nowhere")):
+        assert f"{folder}: cannot be written" in refused(folder / "s.sqlite")
+
+
+def test_a_full_disk_is_said_and_leaves_the_store_whole(tmp_path: Path) -> None:
+    with Store(tmp_path / "s.sqlite", SETTINGS) as store:
+        store.add("p", 0, {"images": 1})
+        pages = store._connection().execute("PRAGMA page_count").fetchone()[0]
+        store._connection().execute(f"PRAGMA max_page_count = {pages}")  # what SQLite reports as a full disk
+        added = 1
+        try:
+            while added < 10_000:
+                store.add("p", added, {"images": 1})
+                added += 1
+        except UserError as error:
+            assert "cannot be written (database or disk is full)" in str(error)  # noqa: PT017
+    assert 1 < added < 10_000
+    with Store(tmp_path / "s.sqlite", SETTINGS) as store:
+        assert sorted(store.batches("p")) == list(range(added))
+
+
+def test_a_batch_is_stored_once(tmp_path: Path) -> None:
+    with Store(tmp_path / "s.sqlite", SETTINGS) as store:
+        store.add("p", 0, {"images": 1})
+        with pytest.raises(sqlite3.IntegrityError):
+            store.add("p", 0, {"images": 2})
+        assert store.batches("p") == {0: {"images": 1}}
+    with pytest.raises(ValueError, match="closed"):
+        store.batches("p")
+
+
+def test_settings_are_kept_readable_in_the_store(tmp_path: Path) -> None:
+    Store(tmp_path / "s.sqlite", {"b": 1, "a": (1, 2)}).close()
+    Store(tmp_path / "s.sqlite", {"a": [1, 2], "b": 1}).close()  # the same settings
+    db = sqlite3.connect(tmp_path / "s.sqlite")
+    text = dict(db.execute("SELECT * FROM meta"))["settings"]
+    db.close()
+    assert json.loads(text) == {"a": [1, 2], "b": 1}

@@ -23,9 +23,13 @@ def write_bytes(path: Path, data: bytes) -> None:
             os.fsync(file.fileno())
         os.chmod(scratch, 0o644)
         os.replace(scratch, path)
-    except OSError as error:
+    except BaseException as error:  # an interruption leaves no scratch file either
         Path(scratch).unlink(missing_ok=True)
-        raise UserError(f"{path}: cannot be written ({error.strerror}); free space or choose another folder") from None
+        if isinstance(error, OSError):
+            raise UserError(
+                f"{path}: cannot be written ({error.strerror}); free space or choose another folder"
+            ) from None
+        raise
 
 
 def write_text(path: Path, text: str) -> None:

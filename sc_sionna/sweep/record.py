@@ -158,7 +158,7 @@ def content_hash(content: Mapping[str, Any]) -> str:
 
 def write_record(path: Path, record: Record) -> None:
     """Write a record atomically. UserError where the folder cannot be written or a number is not finite."""
-    content = record.model_dump(mode="json", by_alias=True)
+    content = record.model_dump(by_alias=True)  # not mode="json", which turns a NaN into null
     try:
         content["sha256"] = content_hash(content)
         text = json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False)

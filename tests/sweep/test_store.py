@@ -52,7 +52,7 @@ def test_killed_at_any_moment_and_restarted_the_counts_are_those_of_an_uninterru
     moments = random.Random(11)
     rows = 0
     for after in (0, 1, 0, 3, 1, 5, 2, 4):  # batches more than at the last kill; 0: while it starts
-        process = start_toy(tmp_path, seconds=0.01)
+        process = start_toy(tmp_path, seconds=0.05)
         deadline = time.monotonic() + 30
         while stored_rows(tmp_path / "s.sqlite") < rows + after and time.monotonic() < deadline:
             time.sleep(0.002)

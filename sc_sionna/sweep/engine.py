@@ -125,12 +125,23 @@ class _Tally:
     def result(self) -> PointResult:
         return PointResult(self.point, self.counts if self.batches else None, self.batches, self.first, self.stop)
 
-    def __str__(self) -> str:
+    def state(self) -> str:
+        """The estimate so far, short: value ± half-width of the interval."""
         value, interval = self.metric.value(self.counts), self.metric.interval(self.counts)
         if value is None or interval is None:
-            return f"{self.metric.name} unknown"
-        trials = f"{self.counts[self.metric.denominator]} {self.metric.denominator}"
-        return f"{trials}, {self.metric.name} {value:.4g} [{interval[0]:.4g}, {interval[1]:.4g}]"
+            return "no batch yet"
+        return f"{self._trials()}, {self.metric.name} {value:.4g} ± {(interval[1] - interval[0]) / 2:.2g}"
+
+    def summary(self) -> str:
+        """The final estimate with both ends of its interval, and what stopped the point."""
+        value, interval = self.metric.value(self.counts), self.metric.interval(self.counts)
+        if value is None or interval is None:
+            return "not run"
+        ends = f"[{interval[0]:.4g}, {interval[1]:.4g}]"
+        return f"{self._trials()}, {self.metric.name} {value:.4g} {ends}, stopped by {self.stop}"
+
+    def _trials(self) -> str:
+        return f"{self.counts[self.metric.denominator]} {self.metric.denominator}"
 
 
 def run_sweep(
@@ -171,8 +182,8 @@ def run_sweep(
                     batch = _checked(point, evaluate(point, tally.batches), metric)
                     store.add(point.key, tally.batches, batch)
                 tally.add(batch)
-                display.batch(str(point), tally.batches, rule.max_batches, str(tally))
-            display.finish(str(point), f"{tally}, stopped by {tally.stop}")
+                display.batch(str(point), tally.batches, rule.max_batches, tally.state())
+            display.finish(str(point), tally.summary())
             results.append(tally.result())
     return results
 

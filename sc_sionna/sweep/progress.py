@@ -10,7 +10,7 @@ import sys
 import time
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, MofNCompleteColumn, SpinnerColumn, TextColumn
 from rich.progress import Progress as RichProgress
 
 PLAIN_SECONDS = 10.0
@@ -57,6 +57,10 @@ class Clock:
             self._worked += 1.0 - self._base
         self._base, self._share = None, 0.0
 
+    def elapsed(self) -> str:
+        """Time since the start in words."""
+        return f"{clock_text(time.monotonic() - self._began)} elapsed"
+
     def left(self) -> str:
         """Time left in words; an upper estimate, since points may stop before their maximum."""
         current = self._share - self._base if self._base is not None else 0.0
@@ -102,12 +106,12 @@ class LiveProgress(Progress):
         self.console = console or Console()
 
     def __enter__(self) -> LiveProgress:
-        self.display = RichProgress(
+        self.display = RichProgress(  # fits 80 columns
+            SpinnerColumn("line"),
             TextColumn("{task.description}", markup=False),
-            BarColumn(bar_width=20),
+            BarColumn(bar_width=8),
             MofNCompleteColumn(),
             TextColumn("{task.fields[state]}", markup=False),
-            TimeElapsedColumn(),
             console=self.console,
         )
         self.display.start()
@@ -128,12 +132,13 @@ class LiveProgress(Progress):
             self.name = item
             self.display.reset(self.current)
         self.display.update(self.current, description=item, completed=done, total=of, state=state, visible=True)
-        self.display.update(self.items, state=self.clock.left())
+        self.display.update(self.items, state=f"{self.clock.elapsed()}, {self.clock.left()}")
 
     def finish(self, item: str, summary: str) -> None:
         self.clock.finish()
         self.console.print(f"{item}: {summary}", markup=False, highlight=False)
-        self.display.update(self.items, completed=self.clock.finished, state=self.clock.left())
+        state = f"{self.clock.elapsed()}, {self.clock.left()}"
+        self.display.update(self.items, completed=self.clock.finished, state=state)
         self.display.update(self.current, visible=False)
 
 

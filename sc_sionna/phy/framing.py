@@ -2,7 +2,8 @@
 
 A payload of P bits becomes the fewest blocks whose information bits, CRC included, do not exceed ``max_block_bits``; the
 blocks are equally long, the last is padded with zeros. The code word is as long as the rate asks for, rounded up so that a
-block fills whole channel uses.
+block fills whole channel uses. Where that rounding would take a short block below rate 1/5, the least that the code
+offers, the block is padded too.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ from sc_sionna.config import LinkSettings
 from sc_sionna.errors import UserError
 
 MIN_K = 12  # the shortest information block of Sionna's 5G LDPC code
+MIN_RATE = (1, 5)  # without repetition coding
+MAX_K_BELOW_THIRD = 3824  # below rate 1/3 only base graph 2 remains, which holds no more (TS 38.212, 6.2.2)
 
 
 class Framing:
@@ -26,6 +29,10 @@ class Framing:
     k, n : information bits (with CRC) and coded bits of a block; k = n when uncoded
     coderate : k / n as it really is
     uses_per_block, num_channel_uses : uses of the MIMO channel
+
+    Raises
+    ------
+    UserError for a payload without bits, or a block that its CRC fills alone.
     """
 
     def __init__(self, payload_bits: int, settings: LinkSettings) -> None:
@@ -33,21 +40,34 @@ class Framing:
             raise UserError(f"payload_bits = {payload_bits}: a link carries at least 1 bit; check the source")
         self.payload_bits = int(payload_bits)
         self.settings = settings
-        bits_per_use = settings.bits_per_symbol * settings.num_streams
-        room = settings.max_block_bits - settings.crc_bits
+        self._bits_per_use = settings.bits_per_symbol * settings.num_streams
         if settings.coded:
-            self.num_blocks = ceil(payload_bits / room)
-            self.block_payload_bits = max(ceil(payload_bits / self.num_blocks), MIN_K - settings.crc_bits)
-            self.k = self.block_payload_bits + settings.crc_bits
-            self.n = ceil(round(self.k / settings.coderate, 6) / bits_per_use) * bits_per_use
+            self.num_blocks, self.k, self.n = self._segment(settings.max_block_bits)
+            if 3 * self.k < self.n and self.k > MAX_K_BELOW_THIRD:
+                self.num_blocks, self.k, self.n = self._segment(MAX_K_BELOW_THIRD)
         else:
             self.num_blocks = 1
-            self.n = ceil((payload_bits + settings.crc_bits) / bits_per_use) * bits_per_use
+            self.n = self._whole_uses(self.payload_bits + settings.crc_bits)
             self.k = self.n
-            self.block_payload_bits = self.k - settings.crc_bits
+        self.block_payload_bits = self.k - settings.crc_bits
         self.coderate = self.k / self.n
-        self.uses_per_block = self.n // bits_per_use
+        self.uses_per_block = self.n // self._bits_per_use
         self.num_channel_uses = self.num_blocks * self.uses_per_block
+
+    def _segment(self, max_k: int) -> tuple[int, int, int]:
+        """Number of blocks, k and n for blocks of at most ``max_k`` information bits."""
+        crc_bits = self.settings.crc_bits
+        if max_k <= crc_bits:
+            raise UserError(
+                f"max_block_bits = {max_k}: {self.settings.crc} leaves no room for payload; set at least {crc_bits + 1}"
+            )
+        num_blocks = ceil(self.payload_bits / (max_k - crc_bits))
+        k = max(ceil(self.payload_bits / num_blocks) + crc_bits, MIN_K)
+        n = self._whole_uses(ceil(round(k / self.settings.coderate, 6)))
+        return num_blocks, max(k, ceil(n * MIN_RATE[0] / MIN_RATE[1])), n
+
+    def _whole_uses(self, bits: int) -> int:
+        return ceil(bits / self._bits_per_use) * self._bits_per_use
 
     def to_blocks(self, bits: np.ndarray) -> np.ndarray:
         """Payload ``[B, P]`` to ``[B, num_blocks, block_payload_bits]``, zeros appended."""

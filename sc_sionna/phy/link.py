@@ -25,6 +25,7 @@ class LinkOutput(NamedTuple):
     """What a :class:`DigitalLink` returns. B images, M code blocks that were sent, in the order of the images.
 
     bits : int32 [B, P], decoded payload; blocks that were not sent are zero
+    block_bits : int32 [B, num_blocks, block_payload_bits], the same block by block, padding included
     crc_ok : bool [B, num_blocks], the receiver's verdicts, False for blocks that were not sent; None without a CRC
     x_hat, no_eff : [M, U, S], equalised symbols and their effective noise variance
     llr : [M, n], ln P(1)/P(0)
@@ -32,6 +33,7 @@ class LinkOutput(NamedTuple):
     """
 
     bits: np.ndarray
+    block_bits: np.ndarray
     crc_ok: np.ndarray | None
     x_hat: tf.Tensor
     no_eff: tf.Tensor
@@ -56,6 +58,13 @@ class MimoChannel(Object):
     ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor]:
         """Fading of B images at noise variances ``no [B]``: h, precoded g = H P ``[B, R, rx, S]``, filter, no_eff."""
         h = self.channel(batch_size, self.num_realisations, tf.random.experimental.stateless_fold_in(seed, 0))
+        antennas = (self.settings.num_rx_ant, self.settings.num_tx_ant)
+        if h.dtype != tf.complex64 or not h.shape.is_compatible_with([None, None, *antennas]):
+            raise UserError(
+                f"channel = {self.settings.channel!r}: drew {h.dtype.name} {h.shape}; a channel model returns complex64 "
+                f"[batch, realisations, {antennas[0]}, {antennas[1]}]"
+            )
+        h = tf.broadcast_to(h, [batch_size, self.num_realisations, *antennas])  # a model may leave one realisation
         g = tf.matmul(h, self.precoder(h))
         w, no_eff = lmmse_filter(g, tf.broadcast_to(no[:, None], tf.shape(g)[:2]))
         return h, g, w, no_eff
@@ -69,6 +78,13 @@ class MimoChannel(Object):
     def realisation_of(self, use: tf.Tensor) -> tf.Tensor:
         """Fading realisation of a channel use."""
         return use // self.uses_per_realisation
+
+
+def _per_image(no: Any, batch_size: Any) -> Any:
+    """One noise variance for each image from a scalar or ``[B]``."""
+    if len(no.shape) > 1 or (len(no.shape) == 1 and isinstance(batch_size, int) and no.shape[0] != batch_size):
+        raise UserError(f"snr_db of shape {tuple(no.shape)}: a number, or one per image, [{batch_size}], is wanted")
+    return tf.broadcast_to(tf.convert_to_tensor(no, tf.float32), [batch_size])
 
 
 class DigitalLink(Block):
@@ -125,7 +141,10 @@ class DigitalLink(Block):
         return h, x_hat, no_eff, llr
 
     def call(self, bits: Any, snr_db: Any, seed: Any, num_blocks: Any = None, interference: Any = None) -> LinkOutput:
-        blocks = self.framing.to_blocks(np.asarray(bits))  # [B, blocks, ·]
+        bits = np.asarray(bits)
+        blocks = self.framing.to_blocks(bits)  # [B, blocks, ·]
+        if ((bits != 0) & (bits != 1)).any():
+            raise UserError(f"bits = {bits[(bits != 0) & (bits != 1)][0]}: bits are 0 or 1; send hard decisions")
         batch_size, total = blocks.shape[:2]
         sent = np.ones((batch_size, total), bool)
         if num_blocks is not None:
@@ -134,13 +153,13 @@ class DigitalLink(Block):
                 raise UserError(f"num_blocks = {counts}: one number from 0 to {total} per image is wanted")
             sent = np.arange(total) < counts[:, None]
         image, block = (x.astype(np.int32) for x in np.nonzero(sent))
-        no = np.broadcast_to(noise_variance(snr_db), (batch_size,)).astype(np.float32)
+        no = _per_image(noise_variance(snr_db), batch_size)
         h, x_hat, no_eff, llr = self._front_end(
             tf.constant(blocks[sent], tf.float32),
             tf.constant(image),
             tf.constant(block),
-            tf.constant(no),
-            tf.constant(np.asarray(seed), tf.int32),
+            no,
+            tf.cast(seed, tf.int32),
             None if interference is None else tf.cast(interference, tf.complex64),
         )
         decoded, ok = self.receiver(llr)
@@ -150,7 +169,7 @@ class DigitalLink(Block):
         if ok is not None:
             crc_ok = np.zeros(sent.shape, bool)
             crc_ok[sent] = ok
-        return LinkOutput(self.framing.to_payload(received), crc_ok, x_hat, no_eff, llr, h)
+        return LinkOutput(self.framing.to_payload(received), received, crc_ok, x_hat, no_eff, llr, h)
 
 
 class AnalogLink(Block):
@@ -159,7 +178,7 @@ class AnalogLink(Block):
     Input
     -----
     x : [B, U, S], complex64, mean power 1 per symbol (the scheme normalises)
-    snr_db : scalar or [B]; seed : int32 [2]; interference : as for :class:`DigitalLink`
+    snr_db, seed, interference : as for :class:`DigitalLink`; inside ``tf.function`` they may be tensors
 
     Output
     ------
@@ -180,8 +199,8 @@ class AnalogLink(Block):
             raise UserError(
                 f"x of shape {tuple(x.shape)}: [batch, {self.mimo.num_uses}, {self.settings.num_streams}] is wanted"
             )
-        batch_size = tf.shape(x)[0]
-        no = tf.broadcast_to(tf.constant(noise_variance(snr_db)), [batch_size])
+        batch_size = tf.shape(x)[0] if x.shape[0] is None else x.shape[0]
+        no = _per_image(noise_variance(snr_db), batch_size)
         _, g, w, no_eff = self.mimo.draw(batch_size, no, seed)
         realisation = self.mimo.realisation_of(tf.range(self.mimo.num_uses))
         g, w, no_eff = (tf.gather(t, realisation, axis=1) for t in (g, w, no_eff))  # [B, U, ...]

@@ -15,31 +15,43 @@ from sc_sionna.phy.transmitter import Transmitter
 
 SIONNA_CHUNK = 64  # frames per call of Sionna's decoder: one compilation, and working memory that fits the cache
 
+MIN_GAIN = 1e-10  # below it nothing of a stream arrives (8 streams of an SVD on 4 antennas): x_hat = 0, LLR = 0
+
 
 def lmmse_filter(g: tf.Tensor, no: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     """Unbiased LMMSE filter of y = G x + n, E[xx^H] = I, E[nn^H] = no·I.
 
-    With A = G^H G + no·I and error variances e = diag(no·A^{-1}), the biased estimate A^{-1} G^H y has gain 1 - e; divided
-    by it, x_hat = x + noise of variance ``no_eff = e / (1 - e)`` (Tse and Viswanath 2005, 8.3.3). With more streams than
-    antennas G^H (G G^H + no·I)^{-1} is the same filter with an invertible matrix at every SNR.
+    The LMMSE estimate W y with W = (G^H G + no·I)^{-1} G^H has gain c = diag(W G) on the wanted stream; divided by it,
+    x_hat = x + noise of variance ``no_eff = 1/c - 1`` (Tse and Viswanath 2005, 8.3.3). That difference cancels at high SNR,
+    so the same number is summed from what it consists of, (Σ_{j≠s} |(WG)_sj|² + no·Σ_r |W_sr|²) / c². With more streams
+    than antennas W = G^H (G G^H + no·I)^{-1} is the same filter with an invertible matrix at every SNR. In double
+    precision, because G^H G squares the condition number; a filter serves a whole fading realisation, so it costs little.
 
-    g : [..., num_rx_ant, S] complex; no : broadcastable to [...] float
-    Returns the filter [..., S, num_rx_ant] and ``no_eff`` [..., S].
+    g : [..., num_rx_ant, S] complex64; no : broadcastable to [...] float32
+    Returns the filter [..., S, num_rx_ant] complex64 and ``no_eff`` [..., S] float32.
     """
     rx, streams = g.shape[-2], g.shape[-1]
+    g = tf.cast(g, tf.complex128)
     gh = tf.linalg.adjoint(g)
-    noise = tf.cast(no, g.dtype)[..., None, None]
+    no = tf.cast(no, tf.float64)[..., None]
+    noise = tf.cast(no, g.dtype)[..., None]
     if streams <= rx:
-        inverse = tf.linalg.inv(tf.matmul(gh, g) + noise * tf.eye(streams, dtype=g.dtype))
-        w = tf.matmul(inverse, gh)
-        error = tf.math.real(tf.linalg.diag_part(inverse)) * no[..., None]
-        gain = 1.0 - error
+        w = tf.matmul(tf.linalg.inv(tf.matmul(gh, g) + noise * tf.eye(streams, dtype=g.dtype)), gh)
     else:
         w = tf.matmul(gh, tf.linalg.inv(tf.matmul(g, gh) + noise * tf.eye(rx, dtype=g.dtype)))
-        gain = tf.math.real(tf.linalg.diag_part(tf.matmul(w, g)))
-        error = 1.0 - gain
-    gain = tf.maximum(gain, 1e-7)  # a stream that nothing reaches
-    return w / tf.cast(gain, g.dtype)[..., None], error / gain
+    wg = tf.matmul(w, g)
+    gain = tf.math.real(tf.linalg.diag_part(wg))
+    leaked = tf.reduce_sum(_power(tf.linalg.set_diag(wg, tf.zeros_like(wg[..., 0]))), -1)
+    reached = gain > MIN_GAIN
+    gain = tf.where(reached, gain, 1.0)
+    no_eff = tf.where(reached, (leaked + no * tf.reduce_sum(_power(w), -1)) / tf.square(gain), 1.0 / MIN_GAIN)
+    w = tf.where(reached[..., None], w / tf.cast(gain, g.dtype)[..., None], 0.0)
+    return tf.cast(w, tf.complex64), tf.cast(no_eff, tf.float32)
+
+
+def _power(z: tf.Tensor) -> tf.Tensor:
+    """|z|² of a complex tensor."""
+    return tf.square(tf.math.real(z)) + tf.square(tf.math.imag(z))
 
 
 class QamDemapper(Block):

@@ -5,6 +5,7 @@ bits ─ Framing ─ Transmitter ─ P ─▶ y = H P x + n (+ interference) ─
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -115,7 +116,8 @@ class DigitalLink(Block):
         self.transmitter = Transmitter(self.framing, settings)
         self.receiver = Receiver(self.transmitter)
         self.mimo = MimoChannel(settings, self.framing.num_channel_uses)
-        self._front_end = tf.function(self._over_the_air, reduce_retracing=True, autograph=False)
+        # a partial of its own: TensorFlow counts traces per code object and would warn of several links as of one
+        self._front_end = tf.function(partial(self._over_the_air), reduce_retracing=True, autograph=False)
 
     def _over_the_air(
         self, bits: Any, image: Any, block: Any, no: Any, seed: Any, interference: Any

@@ -148,6 +148,8 @@ class DigitalLink(Block):
         if ((bits != 0) & (bits != 1)).any():
             raise UserError(f"bits = {bits[(bits != 0) & (bits != 1)][0]}: bits are 0 or 1; send hard decisions")
         batch_size, total = blocks.shape[:2]
+        if batch_size == 0:
+            raise UserError(f"bits of shape {bits.shape}: an empty batch; send at least one image")
         sent = np.ones((batch_size, total), bool)
         if num_blocks is not None:
             counts = np.asarray(num_blocks)
@@ -155,15 +157,19 @@ class DigitalLink(Block):
                 raise UserError(f"num_blocks = {counts}: one number from 0 to {total} per image is wanted")
             sent = np.arange(total) < counts[:, None]
         image, block = (x.astype(np.int32) for x in np.nonzero(sent))
+        count = len(image)
+        if count == 0:  # Sionna's encoder does not take an empty batch: one block goes through and is dropped
+            image, block = np.zeros((2, 1), np.int32)
         no = _per_image(noise_variance(snr_db), batch_size)
         h, x_hat, no_eff, llr = self._front_end(
-            tf.constant(blocks[sent], tf.float32),
+            tf.constant(blocks[image, block], tf.float32),
             tf.constant(image),
             tf.constant(block),
             no,
             tf.cast(seed, tf.int32),
             None if interference is None else tf.cast(interference, tf.complex64),
         )
+        x_hat, no_eff, llr = x_hat[:count], no_eff[:count], llr[:count]
         decoded, ok = self.receiver(llr)
         received = np.zeros(blocks.shape, np.int32)
         received[sent] = decoded[:, : self.framing.block_payload_bits]

@@ -182,7 +182,10 @@ def read_record(path: Path) -> Record:
             f"{path}: schema {content['schema']!r}, this program reads {SCHEMA}; use the version of the program that "
             "wrote it, or run its sweep again"
         )
-    stated, actual = content.pop("sha256", None), content_hash(content)
+    try:
+        stated, actual = content.pop("sha256", None), content_hash(content)
+    except ValueError:  # 1e999 is valid JSON and reads as infinity
+        raise UserError(f"{path}: a number in it is out of range, so it was changed; {REMEDY}") from None
     if stated != actual:
         raise UserError(
             f"{path}: its SHA-256 is {actual[:12]}, but it states {str(stated)[:12]}, so it was changed; {REMEDY}"

@@ -65,6 +65,9 @@ class Store:
                 db.execute("INSERT INTO meta VALUES ('settings', ?), ('hash', ?)", (text, self.hash))
             finally:
                 db.close()
+            # there is no store yet, so this can only be the journal of one removed by hand after a kill; SQLite would roll
+            # its old pages back into the new store
+            Path(f"{self.path}-journal").unlink(missing_ok=True)
             os.replace(scratch, self.path)
         except (OSError, sqlite3.Error) as error:
             raise UserError(f"{self.path}: cannot be written ({error}); free space or choose another --out") from None

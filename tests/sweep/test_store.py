@@ -113,6 +113,25 @@ def test_fresh_forgets_a_sweep_even_a_damaged_one(tmp_path: Path) -> None:
         assert store.batches(POINTS[0].key) == {}
 
 
+def test_the_journal_of_a_store_removed_by_hand_does_not_damage_the_next(tmp_path: Path) -> None:
+    path = tmp_path / "s.sqlite"
+    with Store(path, SETTINGS) as store:
+        for batch in range(600):
+            store.add("old", batch, {"images": 7})
+    code = """if True:
+        import os, signal, sqlite3, sys
+        db = sqlite3.connect(sys.argv[1], isolation_level=None)
+        db.executescript("PRAGMA cache_size = 1; BEGIN; UPDATE batches SET counts = counts || ' '")
+        os.kill(os.getpid(), signal.SIGKILL)
+    """
+    subprocess.run([sys.executable, "-c", code, str(path)], check=False)
+    assert (tmp_path / "s.sqlite-journal").stat().st_size > 0
+    path.unlink()
+    for _ in range(2):
+        with Store(path, SETTINGS) as store:
+            assert store.batches("old") == {}
+
+
 def test_a_file_that_is_no_store_is_refused_and_left_alone(tmp_path: Path) -> None:
     for content in (b"", b"hello", b"\x00" * 5000, b"SQLite format 3\x00" + b"\x00" * 100):
         (tmp_path / "s.sqlite").write_bytes(content)

@@ -48,7 +48,8 @@ class SemanticCodec(keras.Model):
     """
 
     def __init__(self, settings: CodecSettings, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
+        # float32 here, whatever the policy of the layers: indices and losses must not depend on rounded features
+        super().__init__(dtype="float32", **kwargs)
         self.settings = settings
         self.encoder = Encoder(settings, name="encoder")
         self.decoder = Decoder(settings, name="decoder")

@@ -20,7 +20,7 @@ class Encoder(layers.Layer):
     """
 
     def __init__(self, settings: CodecSettings, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
+        super().__init__(autocast=False, **kwargs)  # pixels are centred before they are rounded
         self.settings = settings
         self.embed = layers.Dense(settings.dim, name="embed")
         self.position = PositionEmbedding(settings.num_patches, settings.dim, name="position")

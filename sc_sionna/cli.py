@@ -38,6 +38,13 @@ def run_command(function: Callable[[], Any]) -> None:
         raise SystemExit(code)
 
 
+def run_script(main: Callable[..., None]) -> None:
+    """Make a command line of a function, for the scripts in ``sims/``."""
+    script = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+    script.command()(main)
+    script()
+
+
 @app.command()
 def train(
     preset: Annotated[str, typer.Argument(help="digits, cifar10 or paper")],
@@ -111,8 +118,9 @@ def validate(
 
 @app.command()
 def bench(
-    what: Annotated[str, typer.Argument(help="link, decoder or sweep")],
+    what: Annotated[str, typer.Argument(help="decoder, link, sweep or all")],
     quick: Annotated[bool, typer.Option(help="fewer repetitions")] = False,
+    out: Annotated[Path | None, typer.Option(help="a Markdown file for the results")] = None,
 ) -> None:
     """Measure speed against a plain alternative in the same run."""
     from sc_sionna.startup import start_backend
@@ -120,7 +128,7 @@ def bench(
     start_backend()
     from sc_sionna.benchmarks import run_benchmark
 
-    run_command(lambda: run_benchmark(what, quick))
+    run_command(lambda: run_benchmark(what, quick, out))
 
 
 @app.command()
@@ -135,7 +143,7 @@ def replay(
     from sc_sionna.startup import start_backend
 
     start_backend()
-    from sc_sionna.sweep.replay import replay_record
+    from sc_sionna.jobs.replay import replay_record
 
     run_command(lambda: replay_record(record, max_images, data_dir, weights, quiet))
 

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from math import sqrt
 from operator import index
 
+import numpy as np
+
 Counts = dict[str, int]
 
 Z95 = 1.959963984540054
@@ -33,6 +35,12 @@ def merge(*parts: Mapping[str, int]) -> Counts:
         for name, value in part.items():
             total[name] = total.get(name, 0) + index(value)
     return total
+
+
+def clustered(name: str, per_image: np.ndarray) -> Counts:
+    """Sum of a count over images, and as ``NAME_sq`` the sum of squares, which says how events cluster in images."""
+    events = per_image.astype(np.int64)
+    return {name: int(events.sum()), f"{name}_sq": int((events**2).sum())}
 
 
 def rate(counts: Mapping[str, int], numerator: str, denominator: str) -> float | None:

@@ -20,8 +20,8 @@ PRESETS: dict[str, dict[str, dict[str, Any]]] = {
     "digits": {
         "codec": {},
         "train": {
-            "epochs": 100,
-            "pretrain_epochs": 10,
+            # from scratch: 10 epochs of masked pre-training before 50 cost 0.2 of accuracy at 3 dB on these 1,295 images
+            "epochs": 130,
             "batch_size": 32,
             "label_smoothing": 0.0,
             "shift": 1,
@@ -39,7 +39,6 @@ PRESETS: dict[str, dict[str, dict[str, Any]]] = {
         },
         "train": {
             "epochs": 16,
-            "pretrain_epochs": 2,
             "batch_size": 128,
             "warmup_epochs": 1.0,
             "shift": 3,

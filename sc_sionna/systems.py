@@ -1,4 +1,4 @@
-"""The schemes of Sec. V, one signature: a batch of images and an SNR to integer counts and named outputs.
+"""The schemes of Sec. V, one signature: a batch of images and an SNR to named outputs and integer counts.
 
 Each ``transmit`` is the block diagram, a line per arrow. What does not depend on the SNR (kept patches, encoder, JPEG
 streams, the classification of an image that arrived intact) is done once per batch and reused over a sweep.
@@ -20,6 +20,7 @@ from sc_sionna.budget import Budget, digital_budget
 from sc_sionna.config import LinkSettings
 from sc_sionna.data.common import to_float
 from sc_sionna.errors import UserError
+from sc_sionna.metrics import clustered
 from sc_sionna.phy.link import DigitalLink
 from sc_sionna.presets import SYSTEMS
 from sc_sionna.semantic.codec import SemanticCodec, make_masking
@@ -33,7 +34,7 @@ CHUNK = 128  # images per forward pass; parts are padded to it so that one graph
 class Batch:
     """Images of one Monte-Carlo batch; ``index`` and the run seed name every random draw made for it."""
 
-    pixels: np.ndarray  # uint8 [B, H, W, 3]
+    images: np.ndarray  # float32 [B, H, W, 3] in [0, 1]
     labels: np.ndarray  # int32 [B]
     index: int
     run_seed: int
@@ -44,15 +45,23 @@ class Batch:
 
 
 class System(Protocol):
-    """A scheme: ``transmit`` gives named outputs, among them ``predictions`` [B]; ``counts`` the integers of a batch."""
+    """A scheme.
+
+    * ``transmit(batch, snr_db)``: named outputs, among them ``predictions`` [B]
+    * ``intact(batch, snr_db)``: predictions [B] if nothing went wrong on the air
+    * ``counts(batch, outputs)``: the integers of a batch, see :mod:`sc_sionna.metrics`
+    * ``budget(images)``: cost of an image on the air, the mean over uint8 images ``[M, H, W, 3]`` where it varies
+    """
 
     name: str
 
     def transmit(self, batch: Batch, snr_db: float) -> dict[str, Any]: ...
 
+    def intact(self, batch: Batch, snr_db: float) -> np.ndarray: ...
+
     def counts(self, batch: Batch, outputs: dict[str, Any]) -> dict[str, int]: ...
 
-    def budget(self) -> Budget: ...
+    def budget(self, images: np.ndarray) -> Budget: ...
 
 
 class _Predictor:
@@ -87,25 +96,29 @@ class MaskedVqvaeSystem:
             lambda received, keep, snr_db: codec.decode(codebook.decode(received), keep, snr_db)["logits"]
         )
         self._sent: dict[int, tuple[np.ndarray, np.ndarray, np.ndarray]] = {}
-        self._intact: dict[int, np.ndarray] = {}
+        self._intact: dict[tuple[int, float], np.ndarray] = {}
 
     def _source(self, batch: Batch) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         if batch.index not in self._sent:
             keep = self.masking(len(batch.labels), rng.generator(batch.run_seed, "mask", batch.index))
-            indices = np.asarray(self._encode(to_float(batch.pixels), keep))
+            indices = np.asarray(self._encode(batch.images, keep))
             self._sent[batch.index] = keep, indices, np.asarray(self.mapper.to_bits(indices))
         return self._sent[batch.index]
 
+    def intact(self, batch: Batch, snr_db: float) -> np.ndarray:
+        told = snr_db if self.codec.settings.decoder_knows_snr else 0.0
+        key = batch.index, told
+        if key not in self._intact:
+            keep, indices, _ = self._source(batch)
+            self._intact[key] = self._predict(indices, keep, np.full(len(indices), told, np.float32))
+        return self._intact[key]
+
     def _classify(self, batch: Batch, sent: np.ndarray, received: np.ndarray, keep: np.ndarray, snr_db: float) -> Any:
-        snr = np.full(len(received), snr_db, np.float32)
-        if self.codec.settings.decoder_knows_snr:
-            return self._predict(received, keep, snr)
-        if batch.index not in self._intact:
-            self._intact[batch.index] = self._predict(sent, keep, snr)
-        predictions = self._intact[batch.index].copy()
+        predictions = self.intact(batch, snr_db).copy()
         damaged = np.flatnonzero((received != sent).any(axis=1))
         if len(damaged):
-            predictions[damaged] = self._predict(received[damaged], keep[damaged], snr[damaged])
+            snr = np.full(len(damaged), snr_db, np.float32)
+            predictions[damaged] = self._predict(received[damaged], keep[damaged], snr)
         return predictions
 
     def transmit(self, batch: Batch, snr_db: float) -> dict[str, Any]:
@@ -125,19 +138,20 @@ class MaskedVqvaeSystem:
 
     def counts(self, batch: Batch, outputs: dict[str, Any]) -> dict[str, int]:
         bit_errors = outputs["bits"] != outputs["received_bits"]
-        blocks = self.link.framing.to_blocks(bit_errors.astype(np.int32))
+        blocks = self.link.framing.to_blocks(bit_errors.astype(np.int32)).any(axis=-1)
+        index_errors = outputs["indices"] != outputs["received_indices"]
         return {
             "images": len(batch.labels),
             "correct": int((outputs["predictions"] == batch.labels).sum()),
             "bits": bit_errors.size,
-            "bit_errors": int(bit_errors.sum()),
-            "blocks": len(batch.labels) * self.link.framing.num_blocks,
-            "block_errors": int(np.asarray(blocks).any(axis=-1).sum()),
-            "indices": outputs["indices"].size,
-            "index_errors": int((outputs["indices"] != outputs["received_indices"]).sum()),
+            **clustered("bit_errors", bit_errors.sum(axis=1)),
+            "blocks": blocks.size,
+            **clustered("block_errors", blocks.sum(axis=1)),
+            "indices": index_errors.size,
+            **clustered("index_errors", index_errors.sum(axis=1)),
         }
 
-    def budget(self) -> Budget:
+    def budget(self, images: np.ndarray) -> Budget:
         return digital_budget(self.link.framing, self.link.framing.payload_bits)
 
 
@@ -150,10 +164,15 @@ class JpegLdpcSystem:
     """
 
     def __init__(
-        self, name: str, classifier: SemanticCodec, link: LinkSettings, jpeg: JpegSettings, mean_image: np.ndarray
+        self,
+        name: str,
+        classifier: SemanticCodec,
+        link: LinkSettings,
+        jpeg: JpegSettings,
+        mean_image: Callable[[], np.ndarray],
     ) -> None:
         self.name, self.jpeg = name, jpeg
-        self.mean_image = mean_image  # uint8 [H, W, 3]
+        self._make_mean_image = mean_image
         self.settings = link.with_(crc=jpeg.crc, max_block_bits=jpeg.block_bits)
         self.block_payload_bits = jpeg.block_bits - self.settings.crc_bits
         self._links: dict[int, DigitalLink] = {}
@@ -161,7 +180,14 @@ class JpegLdpcSystem:
         keep = np.tile(np.arange(s.num_kept, dtype=np.int32), (CHUNK, 1))
         self._predict = _Predictor(lambda images: classifier(images, keep, np.zeros(CHUNK, np.float32))["logits"])
         self._sent: dict[int, tuple[list[np.ndarray], np.ndarray, np.ndarray]] = {}
-        self._mean_prediction: int | None = None
+        self._mean: tuple[np.ndarray, int] | None = None
+
+    def _mean_image(self) -> tuple[np.ndarray, int]:
+        """The mean training image, uint8 [H, W, 3], and its class; made when a stream is lost for the first time."""
+        if self._mean is None:
+            image = self._make_mean_image()
+            self._mean = image, int(self._predict(to_float(image[None]))[0])
+        return self._mean
 
     def _link(self, num_blocks: int) -> DigitalLink:
         """The same code blocks, as many as the longest stream of a batch needs."""
@@ -172,23 +198,29 @@ class JpegLdpcSystem:
     def _source(self, batch: Batch) -> tuple[list[np.ndarray], np.ndarray, np.ndarray]:
         """Payloads, blocks per image, and the prediction of every image that arrives intact."""
         if batch.index not in self._sent:
-            streams = [encode_jpeg(pixels, self.jpeg) for pixels in batch.pixels]
+            pixels = np.round(batch.images * 255.0).astype(np.uint8)
+            streams = [encode_jpeg(image, self.jpeg) for image in pixels]
             payloads = [to_payload(stream) for stream in streams]
-            num_blocks = np.array([-(-len(p) // self.block_payload_bits) for p in payloads], np.int32)
-            decoded = [decode_jpeg(stream, batch.pixels.shape[1:]) for stream in streams]
-            self._sent[batch.index] = payloads, num_blocks, self._predict(to_float(np.stack(decoded)))  # type: ignore[arg-type]
+            decoded = [decode_jpeg(stream, pixels.shape[1:]) for stream in streams]
+            predictions = self._predict(to_float(np.stack(decoded)))  # type: ignore[arg-type]
+            self._sent[batch.index] = payloads, self._num_blocks(payloads), predictions
         return self._sent[batch.index]
+
+    def _num_blocks(self, payloads: list[np.ndarray]) -> np.ndarray:
+        return np.array([-(-len(p) // self.block_payload_bits) for p in payloads], np.int32)
+
+    def intact(self, batch: Batch, snr_db: float) -> np.ndarray:
+        return self._source(batch)[2]
 
     def _classify_damaged(self, bits: np.ndarray, num_blocks: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Predictions for undecodable streams ``bits [M, P]``, and which of them were shown as the mean image."""
-        if self._mean_prediction is None:
-            self._mean_prediction = int(self._predict(to_float(self.mean_image[None]))[0])
-        predictions = np.full(len(bits), self._mean_prediction, np.int64)
+        mean_image, mean_prediction = self._mean_image()
+        predictions = np.full(len(bits), mean_prediction, np.int64)
         lost = np.ones(len(bits), bool)
         if self.jpeg.undecodable == "best-effort":
             for row, (received, blocks) in enumerate(zip(bits, num_blocks, strict=True)):
                 body = received[HEADER_BITS : blocks * self.block_payload_bits]
-                image = decode_jpeg(np.packbits(body).tobytes(), self.mean_image.shape, tolerate_errors=True)
+                image = decode_jpeg(np.packbits(body).tobytes(), mean_image.shape, tolerate_errors=True)
                 if image is not None:
                     predictions[row], lost[row] = self._predict(to_float(image[None]))[0], False
         return predictions, lost
@@ -226,23 +258,33 @@ class JpegLdpcSystem:
             "images": len(batch.labels),
             "correct": int((outputs["predictions"] == batch.labels).sum()),
             "bits": int(sent.sum()) * self.block_payload_bits,
-            "bit_errors": int(errors.sum()),
+            **clustered("bit_errors", errors.sum(axis=(1, 2))),
             "blocks": int(sent.sum()),
-            "block_errors": int(errors.any(axis=-1).sum()),
+            **clustered("block_errors", errors.any(axis=-1).sum(axis=1)),
             "undecodable": int(outputs["undecodable"].sum()),
         }
 
-    def budget(self) -> Budget:
-        """Mean over the images transmitted so far."""
-        payload = np.mean([len(p) for payloads, _, _ in self._sent.values() for p in payloads])
-        blocks = np.mean(np.concatenate([n for _, n, _ in self._sent.values()]))
-        return digital_budget(self._link(1).framing, float(payload) - HEADER_BITS, HEADER_BITS, float(blocks))
+    def budget(self, images: np.ndarray) -> Budget:
+        payloads = [to_payload(encode_jpeg(image, self.jpeg)) for image in images]
+        bits = float(np.mean([len(p) for p in payloads])) - HEADER_BITS
+        return digital_budget(self._link(1).framing, bits, HEADER_BITS, float(self._num_blocks(payloads).mean()))
 
 
 def make_system(
-    name: str, preset: str, link: LinkSettings, jpeg: JpegSettings, mean_image: np.ndarray, weights: Path | None = None
+    name: str,
+    preset: str,
+    link: LinkSettings,
+    jpeg: JpegSettings,
+    mean_image: Callable[[], np.ndarray],
+    weights: Path | None = None,
 ) -> System:
-    """A scheme by name with its stored weights (``weights`` folder, default the package's)."""
+    """A scheme by name with its stored weights.
+
+    mean_image : gives the mean training image uint8 [H, W, 3], which JPEG+LDPC shows for a lost stream
+    weights : folder, default the package's
+
+    Raises UserError for an unknown system, and weights that are missing or altered.
+    """
     if name not in SYSTEM_NAMES:
         raise UserError(f"system = {name!r}: unknown; choose {', '.join(SYSTEM_NAMES)}")
     model, _ = load_codec(preset, name, weights)

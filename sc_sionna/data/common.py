@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 
 import numpy as np
@@ -31,10 +32,16 @@ class Images:
 
     def head(self, count: int | None) -> Images:
         """The first ``count`` images in a fixed shuffled order, so that a part still holds every class."""
-        if count is None or count >= len(self):
-            return self
-        order = rng.generator(SPLIT_SEED, self.name, self.split, "head").permutation(len(self))[:count]
-        return Images(self.name, self.split, self.pixels[order], self.labels[order], self.classes)
+        return self if count is None or count >= len(self) else self.shuffled(count)
+
+    def shuffled(self, count: int | None = None) -> Images:
+        """In that order always: image folders come class by class, and a sweep may stop before its last batch."""
+        chosen = rng.generator(SPLIT_SEED, self.name, self.split, "head").permutation(len(self))[:count]
+        return Images(self.name, self.split, self.pixels[chosen], self.labels[chosen], self.classes)
+
+    def sha256(self) -> str:
+        """Names the pixels and labels, so that a record or a store is not continued on other images."""
+        return hashlib.sha256(self.pixels.tobytes() + self.labels.tobytes()).hexdigest()
 
 
 def to_float(pixels: np.ndarray) -> np.ndarray:

@@ -222,8 +222,3 @@ def format_link(bench: LinkBench) -> str:
     verdict = "met" if ratio >= MIN_RATIO else "NOT met"
     lines += ["", f"Goal: >= {MIN_RATIO:g} times the plain loop; measured {ratio:.1f} at the least: {verdict}"]
     return "\n".join(lines)
-
-
-def print_link(bench: LinkBench) -> None:
-    """Print :func:`format_link`."""
-    print(format_link(bench))

@@ -163,8 +163,3 @@ def format_decoder(bench: DecoderBench) -> str:
         verdict = "met" if ratio >= goal else "NOT met"
         lines.append(f"Goal at {what}: >= {goal:g} times Sionna graph; measured {ratio:.0f}: {verdict}")
     return "\n".join(lines)
-
-
-def print_decoder(bench: DecoderBench) -> None:
-    """Print :func:`format_decoder`."""
-    print(format_decoder(bench))

@@ -132,7 +132,7 @@ def make_record(
     """
     settings = json.loads(json.dumps(settings))  # as it will be read: tuples are lists
     return Record(
-        schema=SCHEMA,
+        schema_version=SCHEMA,
         name=name,
         command=command_line() if command is None else command,
         settings=settings,

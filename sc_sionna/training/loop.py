@@ -99,9 +99,12 @@ class Trainer:
             return DigitalLink(self.preset.link, self.num_bits)
         return load_calibrated(self.preset.link, self.num_bits, self.settings.snr_db, self.run_dir)
 
-    def _flips(self, images: np.ndarray, keep: np.ndarray, generator: np.random.Generator) -> np.ndarray:
-        """Error pattern int32 ``[B, N·m]``: drawn, or measured on the real link with the very bits of these images."""
-        if self.channel is None:
+    def _flips(self, task: str, images: np.ndarray, keep: np.ndarray, generator: np.random.Generator) -> np.ndarray:
+        """Error pattern int32 ``[B, N·m]``: drawn, or measured on the real link with the very bits of these images.
+
+        Masked pre-training is error-free: with the channel in it the encoder settles on means, and fine-tuning loses.
+        """
+        if self.channel is None or task == "reconstruct":
             return np.zeros((len(images), self.num_bits), np.int32)
         if self.settings.channel == "calibrated":
             return self.channel.flips(len(images), self.num_bits, generator)
@@ -169,7 +172,7 @@ class Trainer:
         ramp = min(1.0, epoch / ramp_epochs) if ramp_epochs else 1.0
         for images, labels in self._batches(generator):
             keep = self.masking(len(images), generator)
-            flips = self._flips(images, keep, generator)
+            flips = self._flips(task, images, keep, generator)
             if ramp < 1.0:
                 flips *= generator.random(flips.shape) < ramp
             snr_db = np.full(len(images), self.settings.snr_db, np.float32)
@@ -203,7 +206,7 @@ class Trainer:
                 images = to_float(self.val.pixels[start : start + EVAL_BATCH])
                 labels = self.val.labels[start : start + EVAL_BATCH]
                 keep = self.masking(len(images), generator)
-                flips = self._flips(images, keep, generator)
+                flips = self._flips(task, images, keep, generator)
                 outputs = self._forward(images, keep, np.full(len(images), s.snr_db, np.float32), flips)
                 if task == "classify":
                     total += float((ops.convert_to_numpy(outputs["logits"]).argmax(-1) == labels).sum())

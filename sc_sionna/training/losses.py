@@ -9,6 +9,7 @@ from keras import ops
 
 from sc_sionna.semantic.codec import SemanticCodec
 from sc_sionna.semantic.patches import patchify
+from sc_sionna.semantic.similarity import similarity_loss
 
 
 def cross_entropy(logits: Any, labels: Any, label_smoothing: float = 0.0) -> Any:
@@ -32,12 +33,24 @@ def masked_reconstruction(image: Any, target: Any, keep: Any, patch_size: int, n
 def task_losses(
     model: SemanticCodec, outputs: dict[str, Any], images: Any, labels: Any, keep: Any, task: str, smoothing: float
 ) -> dict[str, Any]:
-    """Named terms of Eq. (12): ``task``, and with a codebook ``codebook`` and ``commitment``."""
+    """Named terms: those of Eq. (12), and those of Eq. (16), (17) and Sec. IV-B3 that the settings ask for.
+
+    ``task``; ``importance`` = γ/L Σ CE(p^l, z) over the L FIMs, for the task "classify"; ``codebook`` and ``commitment``
+    with a codebook; ``orthogonality`` of its vectors and ``similarity`` of the features, where their weight is not 0.
+    """
     s = model.settings
     if task == "classify":
         terms = {"task": cross_entropy(outputs["logits"], labels, smoothing)}
+        scores = outputs.get("importance_logits", [])
+        if scores:
+            terms["importance"] = s.importance_weight * sum(cross_entropy(p, labels, smoothing) for p in scores)
+            terms["importance"] /= len(scores)
     else:
         terms = {"task": masked_reconstruction(outputs["image"], images, keep, s.patch_size, s.num_patches)}
     if model.codebook is not None:
         terms |= model.codebook.losses_of(outputs["features"], outputs["indices"], s.beta)
+        if s.orthogonality_weight:
+            terms["orthogonality"] = s.orthogonality_weight * model.codebook.orthogonality()
+    if s.similarity_weight:
+        terms["similarity"] = s.similarity_weight * similarity_loss(outputs["features"])
     return terms

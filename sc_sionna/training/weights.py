@@ -66,8 +66,12 @@ def save_weights(folder: Path, preset: Preset, model: SemanticCodec, metric: dic
     return path
 
 
-def read_description(folder: Path, preset_name: str, system: str) -> tuple[Preset, dict[str, Any]]:
-    """Settings and description of stored weights; UserError if missing, truncated, of another version or altered."""
+def read_description(folder: Path | None, preset_name: str, system: str) -> tuple[Preset, dict[str, Any]]:
+    """Settings and description of stored weights, in ``folder`` or (None) the package's.
+
+    UserError if they are missing, truncated, of another version or altered.
+    """
+    folder = folder or PACKAGED
     name = weights_name(preset_name, system)
     described, path = folder / f"{name}.json", folder / f"{name}.weights.h5"
     if not described.is_file() or not path.is_file():
@@ -89,8 +93,7 @@ def read_description(folder: Path, preset_name: str, system: str) -> tuple[Prese
 
 def load_codec(preset_name: str, system: str, folder: Path | None = None) -> tuple[SemanticCodec, Preset]:
     """A codec with stored weights and the settings that it was trained with; ``folder`` defaults to the package's."""
-    folder = folder or PACKAGED
     preset, _ = read_description(folder, preset_name, system)
     model = SemanticCodec(preset.codec).initialise()
-    model.load_weights(folder / f"{weights_name(preset_name, system)}.weights.h5")
+    model.load_weights((folder or PACKAGED) / f"{weights_name(preset_name, system)}.weights.h5")
     return model, preset

@@ -1,0 +1,1 @@
+"""What is swept: jobs built from settings alone, run by the engine of :mod:`sc_sionna.sweep`, replayed from records."""

@@ -1,0 +1,122 @@
+"""The main job: task accuracy and error rates of several systems against SNR, over one physical layer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from pydantic import Field, model_validator
+
+from sc_sionna.baselines.jpeg_ldpc import JpegSettings
+from sc_sionna.config import LinkSettings
+from sc_sionna.data import load
+from sc_sionna.data.common import to_float
+from sc_sionna.errors import UserError
+from sc_sionna.jobs.base import Job, SweepSettings
+from sc_sionna.metrics import ACCURACY
+from sc_sionna.plotting import plot_accuracy_vs_snr
+from sc_sionna.sweep import Point, Record, StopRule
+from sc_sionna.systems import SYSTEM_NAMES, Batch, System, make_system
+from sc_sionna.training.weights import read_description
+
+
+class AccuracySettings(SweepSettings):
+    """Everything that the counts of an accuracy sweep depend on, besides the weights (named by their SHA-256)."""
+
+    kind: Literal["accuracy"] = "accuracy"
+    preset: str = Field("digits", description="the preset whose trained systems are compared")
+    dataset: str = Field("digits", description="the data set of the test images")
+    systems: tuple[str, ...] = Field(
+        ("masked-vqvae", "jpeg-ldpc"), min_length=1, description="the systems that are compared"
+    )
+    snr_db: tuple[float, ...] = Field((-9, -6, -3, 0, 3, 6, 9, 12, 15, 18), min_length=1, description="the SNRs in dB")
+    max_images: int | None = Field(None, ge=1, description="the number of test images; null for all")
+    batch_size: int = Field(128, ge=1, le=4096, description="images per Monte-Carlo batch")
+    link: LinkSettings = Field(default_factory=LinkSettings)
+    jpeg: JpegSettings = Field(default_factory=JpegSettings)
+    stop: StopRule = Field(default_factory=StopRule)
+    seed: int = Field(1, ge=0, description="the run seed")
+
+    @model_validator(mode="after")
+    def _check(self) -> AccuracySettings:
+        for name in self.systems:
+            if name not in SYSTEM_NAMES:
+                raise ValueError(f"system = {name!r}: unknown; choose {', '.join(SYSTEM_NAMES)}")
+        if len(set(self.systems)) < len(self.systems):
+            raise ValueError(f"systems = {', '.join(self.systems)}: one occurs twice; name each once")
+        return self
+
+
+class AccuracyJob(Job):
+    """Points (system, SNR); every system sees the same test images, each once, and at an SNR the same fading and noise.
+
+    settings : what is compared
+    data_dir : folder with DATASET/SPLIT/CLASS/FILE images, or None for the built-in data set
+    weights : folder of the trained weights, or None for those of the package
+    """
+
+    metric = ACCURACY
+
+    def __init__(self, settings: AccuracySettings, data_dir: Path | None = None, weights: Path | None = None) -> None:
+        self.settings, self.data_dir, self.weights = settings, data_dir, weights
+        described = {name: read_description(weights, settings.preset, name) for name in settings.systems}
+        self.codec = next(iter(described.values()))[0].codec
+        self.weights_sha256 = {name: description["sha256"] for name, (_, description) in described.items()}
+        test = load(settings.dataset, "test", data_dir, self.codec.image_size)
+        self.images = test.shuffled(settings.max_images)
+        if len(self.images.classes) != self.codec.num_classes:
+            raise UserError(
+                f"dataset = {settings.dataset!r}: {len(self.images.classes)} classes, the weights of "
+                f"{settings.preset!r} know {self.codec.num_classes}; choose the data set they were trained on"
+            )
+        self.max_batches = -(-len(self.images) // settings.batch_size)
+        self.data_set = f"{settings.dataset}, {len(self.images)} test images"
+        self._systems: dict[str, System] = {}
+
+    def inputs(self) -> dict[str, Any]:
+        return {"weights_sha256": self.weights_sha256, "images_sha256": self.images.sha256()}
+
+    def points(self) -> list[Point]:
+        return [Point(name, snr_db) for snr_db in self.settings.snr_db for name in self.settings.systems]
+
+    def system(self, name: str) -> System:
+        """A system with its weights, built when first asked for."""
+        if name not in self._systems:
+            s = self.settings
+            self._systems[name] = make_system(name, s.preset, s.link, s.jpeg, self._mean_image, self.weights)
+        return self._systems[name]
+
+    def _mean_image(self) -> np.ndarray:
+        train = load(self.settings.dataset, "train", self.data_dir, self.codec.image_size)
+        return np.round(train.pixels.mean(axis=0)).astype(np.uint8)
+
+    def batch(self, number: int) -> Batch:
+        rows = slice(number * self.settings.batch_size, (number + 1) * self.settings.batch_size)
+        return Batch(to_float(self.images.pixels[rows]), self.images.labels[rows], number, self.settings.seed)
+
+    def evaluate(self, point: Point, batch: int) -> Mapping[str, int]:
+        system, images = self.system(point.system), self.batch(batch)
+        return system.counts(images, system.transmit(images, point.snr_db))
+
+    def budgets(self) -> dict[str, dict[str, Any]]:
+        return {name: self.system(name).budget(self.images.pixels).model_dump() for name in self.settings.systems}
+
+    def notes(self) -> dict[str, Any]:
+        """Accuracy of guessing, and of every system where nothing goes wrong on the air."""
+        return {
+            "chance": 1.0 / self.codec.num_classes,
+            "error_free_accuracy": {name: self._error_free(name) for name in self.settings.systems},
+        }
+
+    def _error_free(self, name: str) -> float:
+        system, top = self.system(name), max(self.settings.snr_db)
+        batches = [self.batch(number) for number in range(self.max_batches or 0)]
+        return sum(int((system.intact(b, top) == b.labels).sum()) for b in batches) / len(self.images)
+
+    def draw(self, record: Record, path: Path) -> None:
+        s = self.settings
+        title = f"{self.images.name}: task accuracy over {s.link.channel} {s.link.num_tx_ant}x{s.link.num_rx_ant}"
+        title += f", {s.link.num_streams} streams, {s.link.modulation}"
+        plot_accuracy_vs_snr(record, path, title)

@@ -35,18 +35,51 @@ class Row:
 
 
 def rows() -> list[Row]:
-    from sc_sionna.semantic import decoder, encoder, transformer
+    import keras
+
+    from sc_sionna.semantic import decoder, encoder, importance, transformer
+
+    class Joined(keras.layers.Layer):
+        """All outputs of a layer in one row per sample; the same start values every time, as argmax is not smooth."""
+
+        def __init__(self, make, **options):
+            keras.utils.set_random_seed(1)
+            super().__init__()
+            self.inner, self.options = make(), options
+
+        def build(self, *_):
+            pass
+
+        def call(self, x, keep, snr_db):
+            outputs = keras.tree.flatten(self.inner(x, keep, snr_db, **self.options))
+            flat = [keras.ops.reshape(keras.ops.cast(y, "float32"), (x.shape[0], -1)) for y in outputs]
+            return keras.ops.concatenate(flat, axis=-1)
 
     s = TINY
     snr = np.zeros(3, np.float32)
     tokens = _rand(3, s.num_patches, 16)
     told = s.with_(decoder_knows_snr=True)
+    features = _rand(3, 8, 16), _keep(3), snr + 3
+    twice = s.with_(depth=2, importance_layers=(0, 1))
     return [
         Row("position", lambda: transformer.PositionEmbedding(16, 16), (tokens,), (3, 16, 16)),
         Row("vit_block", lambda: transformer.ViTBlock(16, 2, 2.0), (tokens,), (3, 16, 16)),
         Row("encoder", lambda: encoder.Encoder(s), (_rand(3, 16, 16, 3), _keep(3)), (3, 8, 16)),
         Row("decoder", lambda: decoder.Decoder(s), (_rand(3, 8, 4), _keep(3), snr), (3, 16, 16)),
         Row("decoder_snr", lambda: decoder.Decoder(told), (_rand(3, 8, 4), _keep(3), snr + 3), (3, 16, 16)),
+        Row("importance", lambda: Joined(lambda: importance.FeatureImportance(16, 10)), features, (3, 146)),
+        Row(
+            "importance_class",
+            lambda: Joined(lambda: importance.FeatureImportance(16, 10, "class")),
+            features,
+            (3, 146),
+        ),
+        Row(
+            "encoder_importance",
+            lambda: Joined(lambda: encoder.Encoder(twice), details=True),
+            (_rand(3, 16, 16, 3), _keep(3), snr + 3),
+            (3, 148),
+        ),
         Row("classify", lambda: decoder.ClassifyHead(s), (tokens,), (3, 10)),
         Row("reconstruct", lambda: decoder.ReconstructHead(s), (tokens,), (3, 16, 16, 3)),
     ]

@@ -70,6 +70,20 @@ class Codebook(layers.Layer):
         """Indices ``[B, N]`` to basis vectors ``[B, N, D]``, of norm 1 with the cosine distance."""
         return ops.take(self.basis, indices, axis=0)
 
+    def expected(self, llr: Any) -> Any:
+        """Posterior-mean basis vectors ``[B, N, D]`` from LLRs of the index bits ``[B, N·m]``, ln P(1)/P(0).
+
+        Σ_i P(i) e_i over all 2^m bit patterns i, the bits taken as independent; a pattern that names no vector means
+        the vector of i mod J, as :class:`~sc_sionna.phy.index_mapper.IndexMapper` has it. Differentiable.
+        """
+        bits = (self.size - 1).bit_length()
+        patterns = (np.arange(2**bits)[:, None] >> np.arange(bits - 1, -1, -1)) & 1  # [2^m, m]
+        llr = ops.reshape(ops.cast(llr, "float32"), (-1, llr.shape[-1] // bits, bits))
+        # ln P(i) up to a term that no pattern changes: the sum of the LLRs of the bits that are 1
+        score = ops.matmul(llr, ops.convert_to_tensor(patterns.T.astype(np.float32)))  # [B, N, 2^m]
+        vectors = ops.take(self.basis, np.arange(2**bits) % self.size, axis=0)
+        return ops.matmul(ops.softmax(score, axis=-1), vectors)
+
     def straight_through(self, features: Any, received_indices: Any) -> Any:
         received = self.decode(received_indices)
         passed = features + ops.stop_gradient(received - features)
@@ -83,6 +97,21 @@ class Codebook(layers.Layer):
         gap = ops.mean(ops.sum(ops.square(ops.stop_gradient(features) - sent), axis=-1))
         commit = ops.mean(ops.sum(ops.square(features - ops.stop_gradient(sent)), axis=-1))
         return {"codebook": gap, "commitment": beta * commit}
+
+    def orthogonality(self) -> Any:
+        """How far the normalised basis vectors are from orthogonal (Sec. IV-B3): ‖EᵀE − I‖² / (J (J − 1)), in [0, 1].
+
+        The paper adds ‖EᵀE‖₂. Its notation gives ‖·‖ of a matrix to Frobenius, and Frobenius is what the aim asks for:
+        the similarity of *every* pair falls, where the spectral norm moves the dominant direction alone. Both are least
+        at the same codebooks: orthonormal ones, or tight frames if J > D, when orthogonality is out of reach and the
+        value stays at or above (J/D − 1)/(J − 1). The diagonal of EᵀE is constant and left out; the square makes the
+        gradient vanish at the minimum; J (J − 1) makes it the mean squared cosine of two vectors, whatever J. Computed
+        as ‖EEᵀ‖² from D x D numbers, never J x J.
+        """
+        unit = _normalise(self.vectors)
+        gram = ops.matmul(ops.transpose(unit), unit)
+        diagonal = ops.sum(ops.square(ops.sum(ops.square(unit), axis=-1)))
+        return (ops.sum(ops.square(gram)) - diagonal) / (self.size * (self.size - 1))
 
     # Measures against collapse run on the host between steps; they change values, never shapes.
 

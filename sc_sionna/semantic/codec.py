@@ -1,7 +1,7 @@
 """The semantic codec: encoder, bottleneck, decoder and heads as one Keras model.
 
 images ─ Encoder ─ to_code ─ Codebook.encode ─▶ indices ~~~ link ~~~▶ received indices
-  keep ─────┘                                                            │
+  keep ─────┘ └─ importance (FIM)                                        │
 logits, image ◀─ heads ─ Decoder ◀─ Codebook.straight_through ───────────┘
                             └─ keep, snr_db
 """
@@ -20,31 +20,55 @@ from sc_sionna.plugins import resolve
 from sc_sionna.semantic.codebook import Codebook
 from sc_sionna.semantic.decoder import ClassifyHead, Decoder, ReconstructHead
 from sc_sionna.semantic.encoder import Encoder
-from sc_sionna.semantic.masking import Masking, UniformMasking
+from sc_sionna.semantic.importance import candidate_positions
+from sc_sionna.semantic.masking import Masking, MaskingAmong, NoiseRelatedMasking, UniformMasking
+from sc_sionna.semantic.similarity import first_similar, repeat_bits
 
-MASKINGS = {"uniform": UniformMasking}
+MASKINGS = {"uniform": UniformMasking, "noise-related": NoiseRelatedMasking}
 
 
-def make_masking(settings: CodecSettings) -> Masking:
-    """The masking rule that the settings name."""
-    return resolve(settings.masking, MASKINGS, "masking")(settings.num_patches, settings.num_kept)
+def make_masking(settings: CodecSettings, candidates: np.ndarray | None = None) -> Masking:
+    """The masking rule that the settings name.
+
+    candidates : positions that may be sent, increasing (:meth:`SemanticCodec.candidate_positions`); None for all. The rule
+        is built with their number, and keeps ``min(num_kept, len(candidates))`` patches of an image.
+    """
+    rule = resolve(settings.masking, MASKINGS, "masking")
+    if candidates is None:
+        candidates = np.arange(settings.num_patches, dtype=np.int32)
+    extra: tuple[Any, ...] = ()
+    if settings.masking == "noise-related":
+        extra = (np.asarray(settings.noise_energy)[candidates], settings.noise_temperature)
+    masking = rule(len(candidates), min(settings.num_kept, len(candidates)), *extra)
+    return masking if len(candidates) == settings.num_patches else MaskingAmong(masking, candidates)
+
+
+def unit_power(features: Any) -> Any:
+    """Scale features ``[B, N, D]`` to mean power 1 per complex symbol of an image: mean square 1/2 per real number."""
+    return features * ops.rsqrt(2.0 * ops.mean(ops.square(features), axis=(1, 2), keepdims=True) + 1e-12)
 
 
 class SemanticCodec(keras.Model):
-    """Masked VQ-VAE (Sec. III), or with ``bottleneck="none"`` the same ViT without masking's and quantiser's link.
+    """Masked VQ-VAE (Sec. III), or the same ViT with another bottleneck: ``"analog"`` sends the features themselves as
+    complex symbols (the JSCC scheme of Sec. V), ``"none"`` sends nothing (a plain ViT).
 
     Input
     -----
     images : [B, H, W, 3], float in [0, 1]
     keep : [B, N], int32 — positions of the kept patches, from :func:`make_masking`
-    snr_db : [B], float32 — told to the decoder where the settings ask for it
-    flips : [B, N·m], int32 or None — the channel as an error pattern: received bits = sent bits XOR flips. ``None`` is
-        an error-free channel. Any digital link is expressed this way, a calibrated one as well as the real one.
+    snr_db : [B], float32 — told to the FIMs, and to the decoder where the settings ask for it
+    error : the channel, or None for one without errors. With a codebook an error pattern [B, N·m], int32: received bits =
+        sent bits XOR error; with an analog bottleneck noise [B, N·D], float32: received features = features + error. Any
+        link is expressed this way, a calibrated one as well as the real one.
+    labels : [B], int32 or None — for FIMs with class-conditional importance, used in training mode only
 
     Output
     ------
     dict with ``features`` [B, N, D], ``indices`` and ``received_indices`` [B, N] (codebook only), ``tokens``
-    [B, P, decoder_dim], ``logits`` [B, C] and ``image`` [B, H, W, 3].
+    [B, P, decoder_dim], ``logits`` [B, C] and ``image`` [B, H, W, 3]. Where the settings ask for it also
+    ``importance_logits``, a list of [B, C], one of each FIM; ``sent_mask`` [B, N], bool, with class-conditional importance:
+    the features that are sent, the others are mask tokens at the receiver; ``representatives`` [B, N], int32, with a
+    similarity threshold: the position whose index is sent for each feature.
     """
 
     def __init__(self, settings: CodecSettings, **kwargs: Any) -> None:
@@ -56,8 +80,9 @@ class SemanticCodec(keras.Model):
         self.classify = ClassifyHead(settings, name="classify")
         self.reconstruct = ReconstructHead(settings, name="reconstruct")
         self.codebook: Codebook | None = None
-        if settings.bottleneck == "codebook":
+        if settings.bottleneck != "none":
             self.to_code = layers.Dense(settings.code_dim, dtype="float32", name="to_code")
+        if settings.bottleneck == "codebook":
             self.codebook = Codebook(
                 settings.codebook_size,
                 settings.code_dim,
@@ -75,33 +100,111 @@ class SemanticCodec(keras.Model):
         self(images, np.arange(s.num_kept, dtype=np.int32)[None], np.zeros(1, np.float32))
         return self
 
-    def encode(self, images: Any, keep: Any) -> tuple[Any, Any]:
-        """Transmitter: features ``[B, N, D]`` and, with a codebook, their indices ``[B, N]`` (else None)."""
-        hidden = self.encoder(images, keep)
-        if self.codebook is None:
-            return hidden, None
-        features = self.codebook.features(self.to_code(hidden))
-        return features, self.codebook.encode(features)
+    def candidate_positions(self) -> np.ndarray:
+        """Patch positions that may be sent, int32, increasing: all, or those that the importance threshold leaves.
 
-    def decode(self, received: Any, keep: Any, snr_db: Any) -> dict[str, Any]:
-        """Receiver: received features ``[B, N, D]`` to tokens, logits and image."""
-        tokens = self.decoder(received, keep, snr_db)
+        Known to both ends. UserError where the threshold leaves none.
+        """
+        s = self.settings
+        if not s.importance_threshold:
+            return np.arange(s.num_patches, dtype=np.int32)
+        tables = [ops.convert_to_numpy(fim.table()) for fim in self.encoder.importance.values()]
+        return candidate_positions(tables, s.importance_threshold, s.num_patches)
+
+    @property
+    def payload_length(self) -> int:
+        """What the link carries of an image: bits of a codebook's indices, real numbers of analog symbols, or 0."""
+        if self.codebook is not None:
+            return self.num_kept * self.index_mapper.bits_per_index
+        return self.num_kept * self.settings.code_dim if self.settings.bottleneck == "analog" else 0
+
+    def to_symbols(self, features: Any, num_streams: int) -> np.ndarray:
+        """Analog features ``[B, N, D]`` as symbols of mean power 1, complex64 ``[B, N·D / (2 S), S]``, in turn by stream."""
+        pairs = ops.convert_to_numpy(features).reshape(len(features), -1, num_streams, 2)
+        return pairs[..., 0] + 1j * pairs[..., 1]
+
+    def from_symbols(self, symbols: np.ndarray) -> np.ndarray:
+        """Inverse of :meth:`to_symbols`."""
+        pairs = np.stack([symbols.real, symbols.imag], axis=-1).astype(np.float32)
+        return pairs.reshape(len(symbols), -1, self.settings.code_dim)
+
+    @property
+    def num_kept(self) -> int:
+        """Number N of patches of an image that pass the masking; fewer than the settings' where candidates are few."""
+        return min(self.settings.num_kept, len(self.candidate_positions()))
+
+    def source(self, images: Any, keep: Any, snr_db: Any = None, labels: Any = None) -> dict[str, Any]:
+        """Transmitter, all outputs of the model that exist before the link; ``snr_db`` may be None without FIMs."""
+        s = self.settings
+        encoded = self.encoder(images, keep, snr_db, labels, details=True)
+        hidden, scores = encoded.pop("hidden"), encoded.pop("importance_logits")
+        outputs = {**encoded, "features": hidden} | ({"importance_logits": scores} if scores else {})
+        if s.bottleneck == "analog":
+            outputs["features"] = unit_power(self.to_code(hidden))
+        if self.codebook is not None:
+            outputs["features"] = self.codebook.features(self.to_code(hidden))
+            outputs["indices"] = self.codebook.encode(outputs["features"])
+            if s.similarity_threshold is not None:
+                first = first_similar(outputs["features"], s.similarity_threshold, outputs.get("sent_mask"))
+                outputs["representatives"] = first
+                outputs["indices"] = ops.take_along_axis(outputs["indices"], first, axis=1)
+        return outputs
+
+    def encode(self, images: Any, keep: Any, snr_db: Any = None) -> tuple[Any, Any]:
+        """Transmitter: features ``[B, N, D]`` and, with a codebook, their indices ``[B, N]`` (else None)."""
+        outputs = self.source(images, keep, snr_db)
+        return outputs["features"], outputs.get("indices")
+
+    def sent(self, outputs: dict[str, Any]) -> np.ndarray:
+        """Which of the kept features are put on the link, bool ``[B, N]``: not dropped, and not sent already."""
+        sent = np.ones(tuple(outputs["features"].shape[:2]), bool)
+        if "sent_mask" in outputs:
+            sent &= ops.convert_to_numpy(outputs["sent_mask"])
+        if "representatives" in outputs:
+            sent &= ops.convert_to_numpy(outputs["representatives"]) == np.arange(sent.shape[1])
+        return sent
+
+    def side_bits(self, outputs: dict[str, Any]) -> np.ndarray:
+        """Side information of each image in bits, int64 ``[B]``: what depends on the image and the receiver must know.
+
+        One bit per kept patch for the choice of class-conditional importance, and :func:`repeat_bits` for the features
+        that are sent once. The importance of Eq. (14) depends on no image and costs nothing.
+        """
+        batch, kept = outputs["features"].shape[:2]
+        chosen = "sent_mask" in outputs and self.settings.importance_threshold > 0
+        bits = np.full(batch, kept if chosen else 0, np.int64)
+        if "representatives" in outputs:
+            mask = ops.convert_to_numpy(outputs["sent_mask"]) if chosen else None
+            bits += repeat_bits(ops.convert_to_numpy(outputs["representatives"]), mask)
+        return bits
+
+    def decode(self, received: Any, keep: Any, snr_db: Any, sent_mask: Any = None) -> dict[str, Any]:
+        """Receiver: received features ``[B, N, D]`` to tokens, logits and image; mask tokens out of ``sent_mask``."""
+        tokens = self.decoder(received, keep, snr_db, sent_mask)
         return {"tokens": tokens, "logits": self.classify(tokens), "image": self.reconstruct(tokens)}
 
-    def receive(self, features: Any, indices: Any, flips: Any) -> tuple[Any, Any]:
-        """Received features and indices after the error pattern ``flips``; straight-through gradient."""
+    def receive(self, features: Any, indices: Any, flips: Any, representatives: Any = None) -> tuple[Any, Any]:
+        """Received features and indices after the error pattern ``flips``; straight-through gradient.
+
+        What a feature's representative arrives as is what the feature arrives as.
+        """
         assert self.codebook is not None
         if flips is None:
             received_indices = indices
         else:
             bits = self.index_mapper.to_bits(indices)
             received_indices = self.index_mapper.to_indices(ops.bitwise_xor(bits, ops.cast(flips, bits.dtype)))
+        if representatives is not None:
+            received_indices = ops.take_along_axis(received_indices, representatives, axis=1)
         return self.codebook.straight_through(features, received_indices), received_indices
 
-    def call(self, images: Any, keep: Any, snr_db: Any, flips: Any = None) -> dict[str, Any]:
-        features, indices = self.encode(images, keep)
-        if self.codebook is None:
-            return {"features": features, **self.decode(features, keep, snr_db)}
-        received, received_indices = self.receive(features, indices, flips)
-        outputs = {"features": features, "indices": indices, "received_indices": received_indices}
-        return {**outputs, **self.decode(received, keep, snr_db)}
+    def call(self, images: Any, keep: Any, snr_db: Any, error: Any = None, labels: Any = None) -> dict[str, Any]:
+        outputs = self.source(images, keep, snr_db, labels)
+        received = outputs["features"]
+        if self.codebook is not None:
+            received, outputs["received_indices"] = self.receive(
+                received, outputs["indices"], error, outputs.get("representatives")
+            )
+        elif error is not None:
+            received = received + ops.reshape(error, ops.shape(received))
+        return {**outputs, **self.decode(received, keep, snr_db, outputs.get("sent_mask"))}

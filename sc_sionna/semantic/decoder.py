@@ -16,8 +16,9 @@ from sc_sionna.semantic.transformer import PositionEmbedding, ViTBlock
 class Decoder(layers.Layer):
     """The light decoder: the full set of tokens, received features and mask tokens, each with its position.
 
-    ``call(received [B, N, D], keep [B, N], snr_db [B]) -> [B, P, decoder_dim]``. The SNR is used only where the settings
-    ask for it (``decoder_knows_snr``): one embedding, linear in dB, added to every token.
+    ``call(received [B, N, D], keep [B, N], snr_db [B], sent_mask [B, N] or None) -> [B, P, decoder_dim]``. The SNR is used
+    only where the settings ask for it (``decoder_knows_snr``): one embedding, linear in dB, added to every token. Kept
+    patches out of ``sent_mask`` were dropped by the transmitter and get the mask token.
     """
 
     def __init__(self, settings: CodecSettings, **kwargs: Any) -> None:
@@ -25,7 +26,9 @@ class Decoder(layers.Layer):
         self.settings = settings
         # unit-norm code vectors would drown in the position embedding: bring their entries to unit variance
         cosine_codes = settings.bottleneck == "codebook" and settings.distance == "cosine"
-        self.input_scale = settings.code_dim**0.5 if cosine_codes else 1.0
+        self.input_scale = (
+            settings.code_dim**0.5 if cosine_codes else 2**0.5 if settings.bottleneck == "analog" else 1.0
+        )
         self.embed = layers.Dense(settings.decoder_dim, name="embed")
         self.position = PositionEmbedding(settings.num_patches, settings.decoder_dim, name="position")
         self.snr_embed = layers.Dense(settings.decoder_dim, name="snr") if settings.decoder_knows_snr else None
@@ -40,10 +43,10 @@ class Decoder(layers.Layer):
             shape=(self.settings.decoder_dim,), initializer=keras.initializers.RandomNormal(stddev=0.02), name="mask"
         )
 
-    def call(self, received: Any, keep: Any, snr_db: Any) -> Any:
+    def call(self, received: Any, keep: Any, snr_db: Any, sent_mask: Any = None) -> Any:
         kept = self.embed(received * self.input_scale)
         mask_token = ops.cast(self.mask_token, kept.dtype)
-        x = self.position(scatter_kept(kept, keep, mask_token, self.settings.num_patches))
+        x = self.position(scatter_kept(kept, keep, mask_token, self.settings.num_patches, sent_mask))
         if self.snr_embed is not None:
             x = x + self.snr_embed(ops.reshape(ops.cast(snr_db, x.dtype) / 10.0, (-1, 1)))[:, None, :]
         for block in self.blocks:

@@ -11,6 +11,8 @@ from typing import Any, Protocol
 import numpy as np
 from keras import ops
 
+from sc_sionna.semantic.patches import patchify
+
 
 class Masking(Protocol):
     """A rule that says which patches of each image are sent; a config names it as ``module:Class``.
@@ -35,18 +37,69 @@ class UniformMasking:
         return np.sort(np.argsort(noise, axis=1)[:, : self.num_kept], axis=1).astype(np.int32)
 
 
+class NoiseRelatedMasking:
+    """Patches where semantic noise hits are masked more often (Sec. III-A2), drawn anew for every image.
+
+    energy : non-negative ``[P]``, the mean squared gradient of the task's loss at each patch position, as
+        :func:`gradient_energy` measures it on training images
+    temperature : T > 0
+
+    The P - N masked positions are drawn one after the other without replacement, each time with probability
+    proportional to energy^(1/T): T = 1 masks in proportion to the energy, large T uniformly, small T always the same
+    patches. The draw is the P - N largest of ln(energy)/T + Gumbel noise, which has that very law (Kool et al. 2019,
+    arXiv:1903.06059). Energies below 1e-6 of their mean count as that much; energies that are all zero mask uniformly.
+    """
+
+    def __init__(self, num_patches: int, num_kept: int, energy: Any, temperature: float = 1.0) -> None:
+        energy = np.asarray(energy, np.float64)
+        mean = energy.mean() or 1.0
+        self.num_patches = num_patches
+        self.num_kept = num_kept
+        self.log_weights = np.log(np.maximum(energy / mean, 1e-6)) / temperature
+
+    def __call__(self, batch_size: int, rng: np.random.Generator) -> np.ndarray:
+        keys = self.log_weights + rng.gumbel(size=(batch_size, self.num_patches))
+        return np.sort(np.argsort(keys, axis=1)[:, : self.num_kept], axis=1).astype(np.int32)
+
+
+class MaskingAmong:
+    """A rule that draws among some positions: ``masking`` was built with their number and draws their ranks.
+
+    candidates : positions that may be sent, increasing; the others are never kept
+    """
+
+    def __init__(self, masking: Masking, candidates: np.ndarray) -> None:
+        self.masking = masking
+        self.candidates = np.asarray(candidates, np.int32)
+
+    def __call__(self, batch_size: int, rng: np.random.Generator) -> np.ndarray:
+        return self.candidates[self.masking(batch_size, rng)]
+
+
+def gradient_energy(gradients: np.ndarray, patch_size: int) -> np.ndarray:
+    """Where semantic noise hits: mean squared gradient of the loss per patch position, float64 ``[P]``.
+
+    gradients : d loss / d image, ``[B, H, W, C]``. The noise of Eq. (4) to (7) follows them.
+    """
+    patches = patchify(np.asarray(gradients, np.float32), patch_size)
+    return np.square(np.asarray(ops.convert_to_numpy(patches), np.float64)).mean(axis=(0, 2))
+
+
 def gather_kept(tokens: Any, keep: Any) -> Any:
     """Tokens ``[B, P, D]`` at positions ``keep [B, N]``: ``[B, N, D]``."""
     return ops.take_along_axis(tokens, keep[..., None], axis=1)
 
 
-def scatter_kept(kept: Any, keep: Any, mask_token: Any, num_patches: int) -> Any:
+def scatter_kept(kept: Any, keep: Any, mask_token: Any, num_patches: int, sent_mask: Any = None) -> Any:
     """Put kept tokens ``[B, N, D]`` back at their positions, ``mask_token [D]`` elsewhere: ``[B, P, D]``.
 
+    Tokens out of ``sent_mask`` bool ``[B, N]`` (None: all are sent) are left out, as if their patch had been masked.
     A one-hot product rather than a scatter: it has the same gradient on every backend and is exact, since every
     position receives at most one token.
     """
     onehot = ops.cast(ops.equal(keep[:, :, None], ops.arange(num_patches, dtype="int32")[None, None, :]), kept.dtype)
+    if sent_mask is not None:
+        onehot = onehot * ops.cast(sent_mask, kept.dtype)[..., None]
     placed = ops.matmul(ops.transpose(onehot, (0, 2, 1)), kept)
     is_kept = ops.sum(onehot, axis=1)[..., None]
     return placed + (1.0 - is_kept) * mask_token

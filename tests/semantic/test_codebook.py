@@ -80,6 +80,35 @@ def test_terms_of_equation_12_and_where_their_gradients_go():
     np.testing.assert_allclose(np.asarray(ops.convert_to_tensor(to_codes)), expected, rtol=1e-4, atol=1e-6)
 
 
+def test_orthogonality_is_the_mean_squared_cosine_of_two_vectors():
+    codebook = make(size=7, dim=3)
+    unit = np.asarray(codebook.vectors) / np.linalg.norm(np.asarray(codebook.vectors), axis=1, keepdims=True)
+    cosines = [(unit[i] @ unit[j]) ** 2 for i in range(7) for j in range(7) if i != j]
+    assert float(codebook.orthogonality()) == pytest.approx(np.mean(cosines), rel=1e-4)
+    assert np.mean(cosines) >= (7 / 3 - 1) / 6  # the bound of the docstring
+    codebook.vectors.assign(np.ones((7, 3), np.float32))
+    assert float(codebook.orthogonality()) == pytest.approx(1, rel=1e-5)
+
+
+def test_orthogonality_has_its_minimum_at_orthogonal_vectors_of_any_length():
+    codebook = make("cosine", size=4, dim=5)
+    basis = np.linalg.qr(np.random.default_rng(0).standard_normal((5, 5)))[0][:4]
+    codebook.vectors.assign((basis * [[1.0], [2.0], [0.5], [3.0]]).astype(np.float32))
+    value, (gradient,) = value_and_grad(lambda: (codebook.orthogonality(), None), codebook.trainable_variables)
+    assert abs(float(value[0])) < 1e-6
+    np.testing.assert_allclose(np.asarray(gradient), 0, atol=1e-5)
+
+
+def test_descent_on_the_orthogonality_term_spreads_the_vectors():
+    codebook = make(size=8, dim=4)  # J > D: tight frames are the best there is
+    for _ in range(60):
+        _, (gradient,) = value_and_grad(lambda: (codebook.orthogonality(), None), codebook.trainable_variables)
+        codebook.vectors.assign(np.asarray(codebook.vectors) - 20.0 * np.asarray(gradient))
+    assert float(codebook.orthogonality()) == pytest.approx((8 / 4 - 1) / 7, abs=1e-3)
+    unit = np.asarray(codebook.vectors) / np.linalg.norm(np.asarray(codebook.vectors), axis=1, keepdims=True)
+    assert np.linalg.norm(unit.T @ unit, 2) == pytest.approx(8 / 4, abs=0.05)  # the spectral norm's least value too
+
+
 def test_measures_against_collapse():
     rng = np.random.default_rng(0)
     codebook = make(size=6)

@@ -1,14 +1,22 @@
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 from keras import ops
 
-from sc_sionna.autodiff import value_and_input_grad
+from sc_sionna.autodiff import compile_function, value_and_grad, value_and_input_grad
 from sc_sionna.config import CodecSettings
+from sc_sionna.data import load
+from sc_sionna.data.common import to_float
 from sc_sionna.errors import UserError
 from sc_sionna.semantic.codec import SemanticCodec, make_masking
-from sc_sionna.training.losses import cross_entropy, masked_reconstruction
+from sc_sionna.semantic.masking import gather_kept, scatter_kept
+from sc_sionna.semantic.patches import patchify
+from sc_sionna.training.loop import precision
+from sc_sionna.training.losses import cross_entropy, masked_reconstruction, task_losses
+from sc_sionna.training.weights import PACKAGED, load_codec
 from tests.blocks import TINY
 
 
@@ -79,6 +87,66 @@ def test_plain_vit_has_no_codebook():
     assert set(outputs) == {"features", "tokens", "logits", "image"}
 
 
+@pytest.mark.parametrize("system", ["masked-vqvae", "jpeg-ldpc"])
+def test_shipped_weights_load_and_are_the_plain_chain(system):
+    """Without the importance module the model has no variables of it, and its layers in a row give its outputs."""
+    described = json.loads((PACKAGED / f"digits-{system}.json").read_text())["preset"]["codec"]
+    codec, preset = load_codec("digits", system)
+    new = ("importance", "similarity", "orthogonality", "noise")
+    before = {k: v for k, v in described.items() if not k.startswith(new)}
+    assert CodecSettings(**before).importance_layers == preset.codec.importance_layers == ()
+    assert not any("importance" in v.path for v in codec.variables)
+    images = to_float(load("digits", "val").pixels[:4])
+    keep = make_masking(preset.codec)(4, np.random.default_rng(0))
+    snr = np.zeros(4, np.float32)
+    encoder, decoder = codec.encoder, codec.decoder
+    x = gather_kept(encoder.position(encoder.embed(patchify(images - 0.5, 4))), keep)
+    for block in encoder.blocks:
+        x = block(x)
+    x = encoder.norm(x)
+    if codec.codebook is not None:
+        x = codec.codebook.decode(codec.codebook.encode(codec.codebook.features(codec.to_code(x))))
+    x = decoder.embed(x * decoder.input_scale)
+    x = decoder.position(scatter_kept(x, keep, decoder.mask_token, preset.codec.num_patches))
+    for block in decoder.blocks:
+        x = block(x)
+    logits = np.asarray(codec.classify(decoder.norm(x)))
+    outputs = codec(images, keep, snr)
+    np.testing.assert_allclose(np.asarray(outputs["logits"]), logits, atol=1e-5)
+    assert len(outputs) == (6 if codec.codebook is not None else 4)
+
+
+@pytest.mark.parametrize(("task", "importance"), [("reconstruct", "class"), ("classify", "mean")])
+def test_a_step_under_mixed_bfloat16_has_finite_gradients(task, importance):
+    settings = TINY.with_(
+        importance_layers=(0,), importance=importance, orthogonality_weight=0.1, similarity_weight=0.1
+    )
+    with precision("mixed_bfloat16"):
+        codec = SemanticCodec(settings).initialise()
+    assert codec.encoder.blocks[0].compute_dtype == "bfloat16"
+    images, keep, snr = batch()
+    labels = np.array([1, 2, 3, 4], np.int32)
+    flips = np.random.default_rng(5).integers(0, 2, (4, 8 * 4)).astype(np.int32)
+
+    def step(images, keep):
+        def loss():
+            outputs = codec(images, keep, snr, flips, training=True)
+            terms = task_losses(codec, outputs, images, labels, keep, task, 0.1)
+            return sum(terms.values()), terms
+
+        (total, terms), gradients = value_and_grad(loss, codec.trainable_variables)
+        return total, terms, [g for g in gradients if g is not None]
+
+    total, terms, gradients = compile_function(step)(images, keep)
+    expected = {"task", "codebook", "commitment", "orthogonality", "similarity"}
+    assert set(terms) == expected | ({"importance"} if task == "classify" else set())
+    assert total.dtype == "float32"
+    assert np.isfinite(float(total))
+    assert len(gradients) > 30
+    for gradient in gradients:
+        assert np.isfinite(ops.convert_to_numpy(gradient)).all()
+
+
 @pytest.mark.parametrize(
     ("change", "words"),
     [
@@ -87,6 +155,19 @@ def test_plain_vit_has_no_codebook():
         ({"codebook_size": 1}, "codebook_size = 1"),
         ({"colour": 3}, "unknown setting 'colour'"),
         ({"masking": "nope"}, "masking = 'nope': unknown"),
+        ({"importance_layers": (1,)}, "importance_layers = (1,): an encoder of depth 1 has the blocks 0 to 0"),
+        ({"importance_layers": (-1,)}, "importance_layers = (-1,)"),
+        ({"importance_layers": (0, 0)}, "name each at most once"),
+        ({"importance": "max"}, "importance = 'max'"),
+        ({"importance_threshold": 0.5}, "importance_threshold = 0.5: without a feature importance module"),
+        ({"importance_threshold": -1.0, "importance_layers": (0,)}, "importance_threshold = -1.0"),
+        ({"importance_weight": float("inf")}, "importance_weight = inf"),
+        ({"orthogonality_weight": -0.1}, "orthogonality_weight = -0.1"),
+        ({"similarity_weight": float("nan")}, "similarity_weight = nan"),
+        ({"similarity_threshold": 0.0}, "similarity_threshold = 0.0"),
+        ({"similarity_threshold": 1.5}, "(0, 1]"),
+        ({"similarity_threshold": 0.9, "bottleneck": "none"}, "similarity_threshold = 0.9: bottleneck 'none'"),
+        ({"orthogonality_weight": 0.9, "bottleneck": "none"}, "orthogonality_weight = 0.9: bottleneck 'none'"),
         ({"masking": "no.such:Thing"}, "cannot import 'no.such'"),
     ],
 )

@@ -8,7 +8,14 @@ from hypothesis import strategies as st
 from sc_sionna.config import CodecSettings
 from sc_sionna.errors import UserError
 from sc_sionna.semantic.codec import make_masking
-from sc_sionna.semantic.masking import UniformMasking, gather_kept, scatter_kept
+from sc_sionna.semantic.masking import (
+    MaskingAmong,
+    NoiseRelatedMasking,
+    UniformMasking,
+    gather_kept,
+    gradient_energy,
+    scatter_kept,
+)
 from sc_sionna.semantic.patches import patchify, unpatchify
 
 
@@ -61,6 +68,104 @@ def test_masking_ratio_outside_the_interval(ratio):
 def test_masking_by_the_users_own_class():
     masking = make_masking(CodecSettings(masking="tests.semantic.test_patches_masking:FirstPatches"))
     np.testing.assert_array_equal(masking(2, np.random.default_rng(0))[1], np.arange(32))
+
+
+def test_dropped_tokens_become_mask_tokens():
+    tokens = np.random.default_rng(0).random((2, 3, 5)).astype(np.float32)
+    keep = np.array([[0, 2, 3], [1, 2, 3]], np.int32)
+    sent = np.array([[True, False, True], [False, True, True]])
+    full = np.asarray(scatter_kept(tokens, keep, np.full(5, -1.0, np.float32), 4, sent))
+    np.testing.assert_array_equal(full[0, [1, 2]], -np.ones((2, 5)))
+    np.testing.assert_array_equal(full[1, [0, 1]], -np.ones((2, 5)))
+    np.testing.assert_array_equal(full[0, [0, 3]], tokens[0, [0, 2]])
+    np.testing.assert_array_equal(full[1, [2, 3]], tokens[1, [1, 2]])
+
+
+# ---------------------------------------------------------------------- noise-related masking (Sec. III-A2)
+
+ENERGY = tuple(float(x) for x in np.linspace(0.25, 4.0, 16))
+NOISY = CodecSettings(image_size=16, patch_size=4, masking="noise-related", noise_energy=ENERGY)
+
+
+def test_uniform_draws_are_what_they_were():
+    keep = make_masking(CodecSettings(image_size=16, patch_size=4, masking_ratio=0.75))(2, np.random.default_rng(9))
+    np.testing.assert_array_equal(keep, [[1, 8, 11, 12], [0, 2, 4, 13]])
+
+
+def test_noisier_patches_are_kept_less_often():
+    keep = make_masking(NOISY)(4000, np.random.default_rng(1))
+    assert keep.shape == (4000, 8)
+    assert keep.dtype == np.int32
+    assert (np.diff(keep, axis=1) > 0).all()
+    share = np.bincount(keep.ravel(), minlength=16) / 4000
+    assert np.corrcoef(share, ENERGY)[0, 1] < -0.9
+    assert (share[:-2] > share[2:]).all()
+    np.testing.assert_array_equal(keep, make_masking(NOISY)(4000, np.random.default_rng(1)))
+
+
+@pytest.mark.parametrize("temperature", [1.0, 2.0])
+def test_one_masked_patch_is_drawn_in_proportion_to_its_energy(temperature):
+    keep = NoiseRelatedMasking(16, 15, ENERGY, temperature)(20000, np.random.default_rng(2))
+    masked = 20000 - np.bincount(keep.ravel(), minlength=16)
+    p = np.array(ENERGY) ** (1 / temperature)
+    p /= p.sum()
+    z = (masked - 20000 * p) / np.sqrt(20000 * p * (1 - p))
+    assert np.abs(z).max() < 4
+
+
+@pytest.mark.parametrize(("energy", "temperature"), [(ENERGY, 1e9), (np.zeros(16), 1.0)])
+def test_hot_or_without_statistics_it_is_uniform(energy, temperature):
+    keep = NoiseRelatedMasking(16, 8, energy, temperature)(4000, np.random.default_rng(3))
+    z = (np.bincount(keep.ravel(), minlength=16) - 2000) / np.sqrt(4000 * 0.25)
+    assert np.abs(z).max() < 4
+
+
+def test_cold_it_always_masks_the_noisiest():
+    energy = np.where(np.arange(16) % 2, 4.0, 0.0)
+    keep = NoiseRelatedMasking(16, 8, energy, 0.01)(50, np.random.default_rng(3))
+    np.testing.assert_array_equal(keep, np.tile(np.arange(0, 16, 2), (50, 1)))
+
+
+def test_gradient_energy_by_hand():
+    gradients = np.zeros((2, 4, 4, 3), np.float32)
+    gradients[0, :2, 2:] = 3.0  # patch 1 of one of two images
+    gradients[:, 2, 0] = -2.0  # one pixel of patch 2 in both
+    np.testing.assert_allclose(gradient_energy(gradients, 2), [0, 9 / 2, 4 / 4, 0])
+
+
+def test_masking_draws_only_among_the_candidates():
+    candidates = np.array([1, 4, 6, 9, 15], np.int32)
+    for settings_ in (NOISY.with_(masking_ratio=0.8), NOISY.with_(masking="uniform", masking_ratio=0.8)):
+        masking = make_masking(settings_, candidates)
+        assert isinstance(masking, MaskingAmong)
+        keep = masking(200, np.random.default_rng(0))
+        assert keep.shape == (200, 3)
+        assert keep.dtype == np.int32
+        assert (np.diff(keep, axis=1) > 0).all()
+        assert set(keep.ravel()) == set(candidates)
+    few = make_masking(NOISY, candidates)(2, np.random.default_rng(0))  # 8 are wanted, 5 may be sent
+    np.testing.assert_array_equal(few, np.tile(candidates, (2, 1)))
+    own = make_masking(NOISY.with_(masking="tests.semantic.test_patches_masking:FirstPatches"), candidates[:3])
+    np.testing.assert_array_equal(own(1, np.random.default_rng(0)), [[1, 4, 6]])
+    every = make_masking(NOISY, np.arange(16))
+    np.testing.assert_array_equal(every(5, np.random.default_rng(7)), make_masking(NOISY)(5, np.random.default_rng(7)))
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"noise_energy": None}, "masking = 'noise-related': needs noise_energy"),
+        ({"noise_energy": (1.0,) * 15}, "noise_energy: 15 values for 16 patch positions"),
+        ({"noise_energy": (1.0,) * 15 + (-0.5,)}, "noise_energy: -0.5 is not a finite number >= 0"),
+        ({"noise_energy": (float("nan"),) * 16}, "noise_energy: nan is not a finite number >= 0"),
+        ({"noise_energy": (float("inf"),) * 16}, "noise_energy: inf is not a finite number >= 0"),
+        ({"noise_temperature": 0.0}, "noise_temperature = 0.0"),
+    ],
+)
+def test_bad_noise_statistics_are_one_clear_line(change, words):
+    with pytest.raises(UserError, match=r"(?s)^(?!.*\n)") as error:
+        NOISY.with_(**change)
+    assert words in str(error.value)
 
 
 class FirstPatches:

@@ -1,0 +1,115 @@
+"""A system as a semantic attacker at the source sees it: what it can draw, and a pass that it can differentiate."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol, get_args
+
+import numpy as np
+from keras import ops
+
+from sc_sionna.errors import UserError
+from sc_sionna.semantic.codec import SemanticCodec
+
+Relaxation = Literal["straight-through", "soft", "unquantised"]
+Sampler = Callable[[int, np.random.Generator], np.ndarray]
+
+
+class Victim(Protocol):
+    """Everything that an attacker needs of a scheme, whatever the scheme.
+
+    * ``draw(count, generator)``: what the attacker does not know (kept patches, error pattern, noise), as arrays with one
+      row for each of ``count`` images.
+    * ``outputs(images, *draw)``: the differentiable pass at inference, images ``[B, H, W, 3]`` in [0, 1] to named
+      tensors: ``logits [B, C]``, and where the scheme has them ``image [B, H, W, 3]``, ``tokens [B, P, D]`` and
+      ``importance_logits``, a list of ``[B, C]``, one per feature importance module. No row depends on another.
+    * ``prepare(images)``: source coding on the host that has no derivative (JPEG), identity for other schemes. Its
+      backward pass is taken as the identity (BPDA, Athalye et al. 2018, arXiv:1802.00420).
+    """
+
+    def draw(self, count: int, generator: np.random.Generator) -> tuple[np.ndarray, ...]: ...
+
+    def outputs(self, images: Any, *draw: Any) -> dict[str, Any]: ...
+
+    def prepare(self, images: np.ndarray) -> np.ndarray: ...
+
+
+@dataclass(frozen=True, eq=False)
+class CodecVictim:
+    """A :class:`~sc_sionna.semantic.codec.SemanticCodec` behind a digital link.
+
+    images ─ encode(keep) ─▶ features ─ relaxation ─▶ received features ─ decode(keep) ─▶ logits, image
+                                           └─ flips
+
+    codec : the model under attack, at inference
+    masking : ``(count, generator) -> keep [count, N]``, from :func:`~sc_sionna.semantic.codec.make_masking`
+    flips : ``(count, generator) -> int32 [count, N·m]``, the channel as an error pattern; None is error-free
+    snr_db : told to the decoder and the feature importance modules where the codec's settings ask for it
+    relaxation : how the quantiser is differentiated. ``straight-through`` is the system as it runs, with the identity as
+        backward pass. ``soft`` puts the expected codebook vector Σ_j softmax(scores / temperature)_j e_j in place of the
+        nearest one, so that the pass itself is smooth; an index that ``flips`` hits keeps its wrong vector, with the
+        straight-through gradient. ``unquantised`` hands the features to the decoder: no quantiser, no channel, the twin
+        to transfer from.
+    temperature : of ``soft``, in the units of ``Codebook.scores`` (squared distance)
+    known : a draw that the attacker knows, rows as the images; None lets it draw anew each time
+    """
+
+    codec: SemanticCodec
+    masking: Sampler
+    flips: Sampler | None = None
+    snr_db: float | None = None
+    relaxation: Relaxation = "straight-through"
+    temperature: float = 0.1
+    known: tuple[np.ndarray, ...] | None = None
+
+    def __post_init__(self) -> None:
+        if self.relaxation not in get_args(Relaxation):
+            raise UserError(
+                f"relaxation = {self.relaxation!r}: unknown; choose {', '.join(map(repr, get_args(Relaxation)))}"
+            )
+        if not self.temperature > 0:
+            raise UserError(f"temperature = {self.temperature}: must be above 0; 0.1 suits codes of norm 1")
+        if self.codec.codebook is None and (self.flips is not None or self.relaxation != "straight-through"):
+            raise UserError(
+                "flips and relaxation are those of a codebook, and bottleneck = 'none' has none; leave both at their default"
+            )
+        told = self.codec.settings.decoder_knows_snr or self.codec.settings.importance_layers
+        if told and self.snr_db is None:
+            raise UserError(
+                "snr_db = None: this codec is told the SNR, at its decoder or importance modules; set it in dB"
+            )
+
+    def draw(self, count: int, generator: np.random.Generator) -> tuple[np.ndarray, ...]:
+        """keep ``[count, N]`` and, with a channel, flips ``[count, N·m]``; a known draw is repeated row by row."""
+        if self.known is None:
+            return tuple(sampler(count, generator) for sampler in (self.masking, self.flips) if sampler is not None)
+        rows = len(self.known[0])
+        if count % rows:
+            raise UserError(f"known: {rows} rows for {count} images; give one row per image")
+        return tuple(np.repeat(part, count // rows, axis=0) for part in self.known)
+
+    def outputs(self, images: Any, keep: Any, flips: Any = None) -> dict[str, Any]:
+        codec = self.codec
+        snr_db = ops.full((ops.shape(images)[0],), self.snr_db or 0.0, dtype="float32")
+        if self.relaxation == "straight-through":
+            return codec(images, keep, snr_db, flips, training=False)
+        outputs = codec.source(images, keep, snr_db)
+        received = outputs["features"] if self.relaxation == "unquantised" else self._soft(outputs, flips)
+        return {**outputs, **codec.decode(received, keep, snr_db, outputs.get("sent_mask"))}
+
+    def _soft(self, outputs: dict[str, Any], flips: Any) -> Any:
+        """Expected codebook vectors ``[B, N, D]``, the received ones where the channel hit the index."""
+        codebook, features, indices = self.codec.codebook, outputs["features"], outputs["indices"]
+        assert codebook is not None
+        weights = ops.softmax(codebook.scores(features) / self.temperature, axis=-1)  # [B, N, J]
+        soft = ops.matmul(weights, codebook.basis)
+        representatives = outputs.get("representatives")
+        if flips is not None:
+            by_index = ops.reshape(flips, (-1, indices.shape[1], self.codec.index_mapper.bits_per_index))
+            hit = ops.any(ops.not_equal(by_index, 0), axis=-1, keepdims=True)  # [B, N, 1]
+            soft = ops.where(hit, self.codec.receive(features, indices, flips)[0], soft)
+        return soft if representatives is None else ops.take_along_axis(soft, representatives[..., None], axis=1)
+
+    def prepare(self, images: np.ndarray) -> np.ndarray:
+        return images

@@ -9,6 +9,15 @@ from pathlib import Path
 from sc_sionna.errors import UserError
 
 
+def make_folder(folder: Path) -> None:
+    """Make a folder if need be; UserError where it cannot be written. Long work asks before it begins."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=folder).close()
+    except OSError as error:
+        raise UserError(f"{folder}: cannot be written ({error.strerror}); choose another folder") from None
+
+
 def write_bytes(path: Path, data: bytes) -> None:
     """Write a file through a temporary one in the same folder; UserError where the folder cannot be written."""
     try:

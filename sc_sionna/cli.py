@@ -56,7 +56,7 @@ def train(
     set_: Annotated[
         list[str] | None, typer.Option("--set", help="change a setting: codec.dim=128, train.epochs=5")
     ] = None,
-    max_images: Annotated[int | None, typer.Option(help="train on a part of the images")] = None,
+    max_images: Annotated[int | None, typer.Option(min=1, help="train on a part of the images")] = None,
     start_from: Annotated[Path | None, typer.Option(help="a .weights.h5 instead of the pre-training stage")] = None,
     fresh: Annotated[bool, typer.Option(help="forget an earlier run of the same name")] = False,
     quiet: Quiet = False,

@@ -7,13 +7,17 @@ from typing import Any
 from sc_sionna.config import CodecSettings, LinkSettings, Preset, TrainSettings
 from sc_sionna.errors import UserError
 
-# The systems differ in these settings of the codec and of the training alone; widths, depths and heads are shared.
-SYSTEMS: dict[str, dict[str, dict[str, Any]]] = {
+# The schemes differ in these settings of the codec and of the training alone; widths, depths and heads are shared.
+# JSCC sees every patch and sends as many symbols as the coded masked VQ-VAE: see `make_preset`.
+_CODECS: dict[str, dict[str, Any]] = {
     "masked-vqvae": {},
-    "jpeg-ldpc": {
-        "codec": {"bottleneck": "none", "masking_ratio": 0.0},
-        "train": {"channel": "none", "pretrain_epochs": 0},
-    },
+    "masked-vqvae+fim": {"importance_layers": (0, 1), "orthogonality_weight": 0.1, "similarity_weight": 0.01},
+    "jscc": {"bottleneck": "analog", "masking_ratio": 0.0},
+    "jpeg-ldpc": {"bottleneck": "none", "masking_ratio": 0.0},
+}
+_TRAIN: dict[str, dict[str, Any]] = {"jpeg-ldpc": {"channel": "none", "pretrain_epochs": 0}}
+SYSTEMS: dict[str, tuple[str, bool]] = {  # scheme → its codec, and whether it is trained against semantic noise
+    f"{codec}{'+at' if adversarial else ''}": (codec, adversarial) for codec in _CODECS for adversarial in (False, True)
 }
 
 PRESETS: dict[str, dict[str, dict[str, Any]]] = {
@@ -26,6 +30,16 @@ PRESETS: dict[str, dict[str, dict[str, Any]]] = {
             "label_smoothing": 0.0,
             "shift": 1,
             "val_repeats": 4,
+        },
+        # fine-tuning of the scheme that was trained without semantic noise (--start-from)
+        "at": {
+            "epochs": 30,
+            "batch_size": 64,
+            "warmup_epochs": 1.0,
+            "channel_ramp": 0.0,
+            "attack_epsilon": 0.1,
+            "attack_steps": 4,
+            "weight_perturbation": 0.005,
         },
     },
     "cifar10": {
@@ -46,6 +60,7 @@ PRESETS: dict[str, dict[str, dict[str, Any]]] = {
             "precision": "mixed_bfloat16",
             "val_repeats": 1,
         },
+        "at": {"attack_epsilon": 8 / 255, "attack_steps": 4, "weight_perturbation": 0.005},
     },
     # Sec. V-A: 14 x 14 patches, 14 layers, 12 heads, J = 256, masking ratio 0.5. The width is not stated; 768 is the
     # usual one for 12 heads.
@@ -64,6 +79,7 @@ PRESETS: dict[str, dict[str, dict[str, Any]]] = {
             "head_dim": 512,
         },
         "train": {"epochs": 100, "pretrain_epochs": 100, "batch_size": 8, "flip": True, "precision": "mixed_bfloat16"},
+        "at": {"attack_epsilon": 0.016, "attack_steps": 4, "weight_perturbation": 0.005},
     },
 }
 
@@ -80,12 +96,25 @@ def make_preset(
         raise UserError(f"preset = {name!r}: unknown; choose {', '.join(PRESETS)}")
     if system not in SYSTEMS:
         raise UserError(f"system = {system!r}: unknown; choose {', '.join(SYSTEMS)}")
-    base, special = PRESETS[name], SYSTEMS[system]
+    base, (kind, adversarial) = PRESETS[name], SYSTEMS[system]
+    made_link = LinkSettings(**(link or {}))
+    made = CodecSettings(**{**base["codec"], **_CODECS[kind], **(codec or {})})
+    if kind == "jscc" and "code_dim" not in (codec or {}):
+        made = made.with_(code_dim=_same_symbols(CodecSettings(**{**base["codec"], **(codec or {})}), made, made_link))
     return Preset(
         name=name,
         system=system,
         dataset=name if name != "paper" else "imagenette",
-        codec=CodecSettings(**{**base["codec"], **special.get("codec", {}), **(codec or {})}),
-        link=LinkSettings(**(link or {})),
-        train=TrainSettings(**{**base["train"], **special.get("train", {}), **(train or {})}),
+        codec=made,
+        link=made_link,
+        train=TrainSettings(
+            **{**base["train"], **_TRAIN.get(kind, {}), **(base["at"] if adversarial else {}), **(train or {})}
+        ),
     )
+
+
+def _same_symbols(learned: CodecSettings, analog: CodecSettings, link: LinkSettings) -> int:
+    """Reals per patch with which the analog codec uses the channel as often as the coded index payload does."""
+    payload = learned.num_kept * (learned.codebook_size - 1).bit_length()
+    symbols = payload / (link.coderate if link.coded else 1.0) / link.bits_per_symbol
+    return max(1, round(2 * symbols / analog.num_kept))

@@ -27,10 +27,10 @@ def parse_snr_range(text: str) -> list[float]:
             raise UserError(f"snr_db = {text!r}: not finite; {form}")
         if step <= 0 or stop < start:
             raise UserError(f"snr_db = {text!r}: needs STEP > 0 and STOP >= START; {form}")
-        count = math.floor((stop - start) / step + 1e-9) + 1
-        if count > MAX_POINTS:
-            raise UserError(f"snr_db = {text!r}: {count} points, at most {MAX_POINTS}; raise STEP")
-        values = [round(start + i * step, 9) for i in range(count)]
+        steps = (stop - start) / step + 1e-9  # may overflow to infinity
+        if steps >= MAX_POINTS:
+            raise UserError(f"snr_db = {text!r}: more than {MAX_POINTS} points; raise STEP")
+        values = [round(start + i * step, 9) for i in range(math.floor(steps) + 1)]
     if not all(map(math.isfinite, values)):
         raise UserError(f"snr_db = {text!r}: not finite; {form}")
     if len(set(values)) < len(values):

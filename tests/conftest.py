@@ -30,3 +30,40 @@ def shared_archive(tmp_path_factory: pytest.TempPathFactory):
         return target
 
     return unpack
+
+
+_COMPILED: dict = {}
+
+
+@pytest.fixture(scope="session")
+def digits_job():
+    """The main job on 48 digits in batches of 16; its two systems are built and compiled once for all tests."""
+    from sc_sionna.jobs.accuracy import AccuracyJob, AccuracySettings
+
+    with pytest.MonkeyPatch.context() as patch:
+        _keep_systems(patch)
+        job = AccuracyJob(AccuracySettings(snr_db=(-9, 3, 6, 40), max_images=48, batch_size=16))
+        job.prepare()
+    return job
+
+
+@pytest.fixture
+def compiled_systems(monkeypatch: pytest.MonkeyPatch, digits_job) -> None:
+    """Jobs with the package's weights take the systems of ``digits_job`` where they ask for the same ones."""
+    _keep_systems(monkeypatch)
+
+
+def _keep_systems(patch: pytest.MonkeyPatch) -> None:
+    from sc_sionna.jobs import accuracy
+
+    make = accuracy.make_system
+
+    def make_or_take(name, preset, link, jpeg, mean_image, weights=None, *rest):
+        key = name, preset, link, jpeg, rest
+        if weights is not None:
+            return make(name, preset, link, jpeg, mean_image, weights, *rest)
+        if key not in _COMPILED:
+            _COMPILED[key] = make(name, preset, link, jpeg, mean_image, weights, *rest)
+        return _COMPILED[key]
+
+    patch.setattr(accuracy, "make_system", make_or_take)

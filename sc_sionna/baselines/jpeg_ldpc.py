@@ -6,6 +6,7 @@ image ─ JPEG ─ length header ─▶ code blocks with CRC ~~~ DigitalLink ~~~
 from __future__ import annotations
 
 import io
+import warnings
 from typing import Literal
 
 import numpy as np
@@ -36,9 +37,16 @@ class JpegSettings(Settings):
 def encode_jpeg(pixels: np.ndarray, settings: JpegSettings) -> bytes:
     """One uint8 image ``[H, W, 3]`` as a JPEG stream."""
     buffer = io.BytesIO()
-    Image.fromarray(pixels).save(
-        buffer, "JPEG", quality=settings.quality, subsampling=settings.subsampling, optimize=settings.optimize
-    )
+    previous = ImageFile.MAXBLOCK
+    ImageFile.MAXBLOCK = max(
+        previous, 4 * pixels.size
+    )  # Pillow's own guess is too small for noise with optimised tables
+    try:
+        Image.fromarray(pixels).save(
+            buffer, "JPEG", quality=settings.quality, subsampling=settings.subsampling, optimize=settings.optimize
+        )
+    finally:
+        ImageFile.MAXBLOCK = previous
     return buffer.getvalue()
 
 
@@ -50,10 +58,12 @@ def decode_jpeg(stream: bytes, shape: tuple[int, ...], tolerate_errors: bool = F
     previous = ImageFile.LOAD_TRUNCATED_IMAGES
     ImageFile.LOAD_TRUNCATED_IMAGES = tolerate_errors
     try:
-        with Image.open(io.BytesIO(stream), formats=["JPEG"]) as image:
-            if (image.height, image.width) != shape[:2]:  # a damaged size must not allocate gigabytes
-                return None
-            return np.asarray(image.convert("RGB"))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # that size is refused here
+            with Image.open(io.BytesIO(stream), formats=["JPEG"]) as image:
+                if (image.height, image.width) != shape[:2]:  # a damaged size must not allocate gigabytes
+                    return None
+                return np.asarray(image.convert("RGB"))
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
         return None
     finally:

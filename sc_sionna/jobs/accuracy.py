@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 from pydantic import Field, model_validator
 
+from sc_sionna.attacks.threat import KNOWLEDGE, Threat
 from sc_sionna.baselines.jpeg_ldpc import JpegSettings
 from sc_sionna.config import LinkSettings
 from sc_sionna.data import load
-from sc_sionna.data.common import to_float
+from sc_sionna.data.common import Images, to_float
 from sc_sionna.errors import UserError
 from sc_sionna.jobs.base import Job, SweepSettings
+from sc_sionna.jobs.noise import SemanticNoise
 from sc_sionna.metrics import ACCURACY
 from sc_sionna.plotting import plot_accuracy_vs_snr
 from sc_sionna.sweep import Point, Record, StopRule
@@ -36,6 +39,11 @@ class AccuracySettings(SweepSettings):
     batch_size: int = Field(128, ge=1, le=4096, description="images per Monte-Carlo batch")
     link: LinkSettings = Field(default_factory=LinkSettings)
     jpeg: JpegSettings = Field(default_factory=JpegSettings)
+    decoding: Literal["hard", "soft"] = Field(
+        "hard", description="codebook vectors of hard indices, or posterior means from the decoder's soft output"
+    )
+    clean: bool = Field(True, description="false to leave out the points without semantic noise")
+    threats: dict[str, Threat] = Field(default_factory=dict, description="semantic noise by the name in the record")
     stop: StopRule = Field(default_factory=StopRule)
     seed: int = Field(1, ge=0, description="the run seed")
 
@@ -46,6 +54,10 @@ class AccuracySettings(SweepSettings):
                 raise ValueError(f"system = {name!r}: unknown; choose {', '.join(SYSTEM_NAMES)}")
         if len(set(self.systems)) < len(self.systems):
             raise ValueError(f"systems = {', '.join(self.systems)}: one occurs twice; name each once")
+        if not self.clean and not self.threats:
+            raise ValueError(
+                "clean = False: without threats nothing is left to run; name a threat, or set clean = true"
+            )
         return self
 
 
@@ -74,23 +86,34 @@ class AccuracyJob(Job):
         self.max_batches = -(-len(self.images) // settings.batch_size)
         self.data_set = f"{settings.dataset}, {len(self.images)} test images"
         self._systems: dict[str, System] = {}
+        self.noise = SemanticNoise(settings.threats, settings.seed, lambda count: self._train().head(count))
 
     def inputs(self) -> dict[str, Any]:
         return {"weights_sha256": self.weights_sha256, "images_sha256": self.images.sha256()}
 
     def points(self) -> list[Point]:
-        return [Point(name, snr_db) for snr_db in self.settings.snr_db for name in self.settings.systems]
+        s = self.settings
+        threats = [*([None] if s.clean else []), *s.threats]
+        return [Point(name, snr_db, threat) for snr_db in s.snr_db for threat in threats for name in s.systems]
 
     def system(self, name: str) -> System:
         """A system with its weights, built when first asked for."""
         if name not in self._systems:
             s = self.settings
-            self._systems[name] = make_system(name, s.preset, s.link, s.jpeg, self._mean_image, self.weights)
+            self._systems[name] = make_system(
+                name, s.preset, s.link, s.jpeg, self._mean_image, self.weights, s.decoding
+            )
         return self._systems[name]
 
+    def prepare(self) -> None:
+        for name in self.settings.systems:
+            self.system(name)
+
+    def _train(self) -> Images:
+        return load(self.settings.dataset, "train", self.data_dir, self.codec.image_size)
+
     def _mean_image(self) -> np.ndarray:
-        train = load(self.settings.dataset, "train", self.data_dir, self.codec.image_size)
-        return np.round(train.pixels.mean(axis=0)).astype(np.uint8)
+        return np.round(self._train().pixels.mean(axis=0)).astype(np.uint8)
 
     def batch(self, number: int) -> Batch:
         rows = slice(number * self.settings.batch_size, (number + 1) * self.settings.batch_size)
@@ -98,17 +121,25 @@ class AccuracyJob(Job):
 
     def evaluate(self, point: Point, batch: int) -> Mapping[str, int]:
         system, images = self.system(point.system), self.batch(batch)
-        return system.counts(images, system.transmit(images, point.snr_db))
+        interference = None
+        if point.threat is not None:
+            images = replace(images, images=self.noise.images(system, point.threat, images))
+            interference = self.noise.interference(system, point.threat, images, point.snr_db)
+        return system.counts(images, system.transmit(images, point.snr_db, interference))
 
     def budgets(self) -> dict[str, dict[str, Any]]:
         return {name: self.system(name).budget(self.images.pixels).model_dump() for name in self.settings.systems}
 
     def notes(self) -> dict[str, Any]:
-        """Accuracy of guessing, and of every system where nothing goes wrong on the air."""
-        return {
+        """Accuracy of guessing, and of every system where nothing goes wrong on the air; what the attackers knew and did."""
+        notes: dict[str, Any] = {
             "chance": 1.0 / self.codec.num_classes,
             "error_free_accuracy": {name: self._error_free(name) for name in self.settings.systems},
         }
+        if self.settings.threats:
+            notes["attacker_knows"] = {name: KNOWLEDGE[t.kind] for name, t in self.settings.threats.items()}
+            notes["realised_ssnr_db"] = self.noise.realised_ssnr_db()
+        return notes
 
     def _error_free(self, name: str) -> float:
         system, top = self.system(name), max(self.settings.snr_db)

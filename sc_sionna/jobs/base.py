@@ -27,7 +27,7 @@ from sc_sionna.sweep import (
 
 PACKAGE = Path(__file__).resolve().parents[1]
 # The counts of a batch follow from these; a store made by other code is refused, not mixed with
-COUNTED_BY = ("rng.py", "config.py", "systems.py", "attacks", "baselines", "data", "jobs", "phy", "semantic")
+COUNTED_BY = ("rng.py", "config.py", "attacks", "baselines", "data", "jobs", "phy", "semantic", "systems")
 
 
 def code_fingerprint() -> str:
@@ -61,6 +61,10 @@ class Job(ABC):
     @abstractmethod
     def draw(self, record: Record, path: Path) -> None:
         """The figure of a record of this job."""
+
+    @abstractmethod
+    def prepare(self) -> None:
+        """Build what the settings name, so that those that cannot work fail before a store is made or forgotten."""
 
     def budgets(self) -> dict[str, dict[str, Any]]:
         """Cost of an image on the air by system; known after the run."""
@@ -121,6 +125,7 @@ def store_path(name: str, out: Path) -> Path:
 
 def run_and_save(job: Job, name: str, out: Path = Path("results"), fresh: bool = False, quiet: bool = False) -> Record:
     """Run a job, write ``out/records/NAME.json`` and ``out/figures/NAME.png``, and print where they are."""
+    job.prepare()
     store = store_path(name, out)
     if fresh:
         remove_store(store)

@@ -59,6 +59,10 @@ class ErrorRateJob(Job):
             self._links[name] = DigitalLink(self.settings.links[name], self.settings.payload_bits)
         return self._links[name]
 
+    def prepare(self) -> None:
+        for name in self.settings.links:
+            self.link(name)
+
     def evaluate(self, point: Point, batch: int) -> Mapping[str, int]:
         s, link = self.settings, self.link(point.system)
         generator = rng.generator(s.seed, "payload", point.snr_db, batch)

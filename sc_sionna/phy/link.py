@@ -119,10 +119,10 @@ class DigitalLink(Block):
         # a partial of its own: TensorFlow counts traces per code object and would warn of several links as of one
         self._front_end = tf.function(partial(self._over_the_air), reduce_retracing=True, autograph=False)
 
-    def _over_the_air(
+    def _propagate(
         self, bits: Any, image: Any, block: Any, no: Any, seed: Any, interference: Any
     ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor]:
-        """Blocks ``[M, ·]`` with their image and place in it → h, x_hat, no_eff, llr."""
+        """Blocks ``[M, ·]`` with their image and place in it → h, y ``[M, U, rx]``, and the filter and no_eff of each."""
         batch_size, uses = tf.shape(no)[0], self.framing.uses_per_block
         x = self.transmitter(bits)  # [M, U, S]
         h, g, w, no_eff = self.mimo.draw(batch_size, no, seed)
@@ -139,8 +139,27 @@ class DigitalLink(Block):
         if interference is not None:
             full = tf.broadcast_to(interference, [batch_size, self.framing.num_channel_uses, self.settings.num_rx_ant])
             y = y + tf.gather_nd(full, tf.stack([tf.broadcast_to(image[:, None], tf.shape(use)), use], -1))
+        return h, y, w, no_eff
+
+    def _over_the_air(self, *inputs: Any) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor]:
+        """Inputs of :meth:`_propagate` → h, x_hat, no_eff, llr."""
+        h, y, w, no_eff = self._propagate(*inputs)
         x_hat, llr, no_eff = self.receiver.llrs(y, w, no_eff)
         return h, x_hat, no_eff, llr
+
+    def received(self, bits: Any, snr_db: Any, seed: Any) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+        """What reaches the antennas: y ``[M, U, rx]``, LMMSE filter ``[M, ·, S, rx]`` and no_eff ``[M, ·, S]``.
+
+        M = B · num_blocks blocks in the order of the images; inputs as for ``call``.
+        """
+        blocks = self.framing.to_blocks(np.asarray(bits))
+        image, block = (x.ravel().astype(np.int32) for x in np.indices(blocks.shape[:2]))
+        no = _per_image(noise_variance(snr_db), len(blocks))
+        sent = tf.constant(blocks.reshape(len(image), -1), tf.float32)
+        _, y, w, no_eff = self._propagate(
+            sent, tf.constant(image), tf.constant(block), no, tf.cast(seed, tf.int32), None
+        )
+        return y, w, no_eff
 
     def call(self, bits: Any, snr_db: Any, seed: Any, num_blocks: Any = None, interference: Any = None) -> LinkOutput:
         bits = np.asarray(bits)
@@ -207,12 +226,21 @@ class AnalogLink(Block):
             raise UserError(
                 f"x of shape {tuple(x.shape)}: [batch, {self.mimo.num_uses}, {self.settings.num_streams}] is wanted"
             )
+        y, w, no_eff = self._propagate(x, snr_db, seed)
+        if interference is not None:
+            y = y + tf.cast(interference, y.dtype)
+        return tf.squeeze(tf.matmul(w, y[..., None]), -1), no_eff
+
+    def received(self, x: Any, snr_db: Any, seed: Any) -> tuple[tf.Tensor, tf.Tensor]:
+        """What reaches the antennas: y ``[B, U, rx]``, and the LMMSE filter ``[B, U, S, rx]``; inputs as for ``call``."""
+        y, w, _ = self._propagate(tf.convert_to_tensor(x), snr_db, seed)
+        return y, w
+
+    def _propagate(self, x: tf.Tensor, snr_db: Any, seed: Any) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         batch_size = tf.shape(x)[0] if x.shape[0] is None else x.shape[0]
         no = _per_image(noise_variance(snr_db), batch_size)
         _, g, w, no_eff = self.mimo.draw(batch_size, no, seed)
         realisation = self.mimo.realisation_of(tf.range(self.mimo.num_uses))
         g, w, no_eff = (tf.gather(t, realisation, axis=1) for t in (g, w, no_eff))  # [B, U, ...]
         y = tf.squeeze(tf.matmul(g, x[..., None]), -1) + tf.transpose(self.mimo.noise(batch_size, no, seed), [1, 0, 2])
-        if interference is not None:
-            y = y + tf.cast(interference, y.dtype)
-        return tf.squeeze(tf.matmul(w, y[..., None]), -1), no_eff
+        return y, w, no_eff

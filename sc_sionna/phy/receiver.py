@@ -104,6 +104,7 @@ class Receiver(Block):
         self.demapper = QamDemapper(transmitter, settings.demapping)
         self.crc_decoder = None if transmitter.crc_encoder is None else CRCDecoder(transmitter.crc_encoder)
         self.decoder: Any = None
+        self._sionna_soft: Any = None
         if transmitter.encoder is not None:
             layered = settings.decoder == "layered" or (
                 settings.decoder == "auto" and not tf.config.list_physical_devices("GPU")
@@ -133,6 +134,20 @@ class Receiver(Block):
             return bits, None
         payload, ok = self.crc_decoder(tf.cast(bits, tf.float32))
         return np.asarray(payload).astype(np.int32), np.asarray(ok)[..., 0]
+
+    def soft(self, llr: tf.Tensor) -> np.ndarray:
+        """LLRs of the decoded bits ``[M, k]``, CRC included; without a code those of the demapper."""
+        if self.transmitter.encoder is None:
+            return np.asarray(llr)
+        if self.decoder is not None:
+            values = self.decoder.decode(np.asarray(llr), soft=True).soft
+            assert values is not None
+            return values
+        if self._sionna_soft is None:
+            self._sionna_soft = LDPC5GDecoder(
+                self.transmitter.encoder, num_iter=self.transmitter.settings.num_iter, hard_out=False
+            )
+        return self._sionna_soft(llr).numpy()
 
     def _decode_in_chunks(self, llr: tf.Tensor) -> np.ndarray:
         frames = llr.shape[0]

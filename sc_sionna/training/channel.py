@@ -1,9 +1,10 @@
-"""The link as an error pattern on index bits, for training.
+"""The link as an error on what is sent, for training: flips of index bits, or noise on analog symbols.
 
 The calibrated channel stands for the full link where training needs millions of transmissions: the link is run once per
 SNR, its bit error rate per *image* is kept as quantiles, and an error pattern draws one of those rates per image and
 flips that image's bits independently. Fading makes whole images good or bad, so the rate per image, not the mean rate,
-is what makes the index error rate agree with the link's (a test compares them).
+is what makes the index error rate agree with the link's (a test compares them). Analog symbols need no calibration: after
+the unbiased LMMSE filter they carry Gaussian noise whose variance follows from H in closed form.
 """
 
 from __future__ import annotations
@@ -15,9 +16,10 @@ from typing import Any
 import numpy as np
 
 from sc_sionna import rng
-from sc_sionna.atomic import write_text
-from sc_sionna.config import LinkSettings, settings_hash
+from sc_sionna.atomic import make_folder, write_text
+from sc_sionna.config import LinkSettings, Preset, settings_hash
 from sc_sionna.errors import UserError
+from sc_sionna.semantic.codec import SemanticCodec
 
 CALIBRATION_DIR = Path(__file__).parent / "calibration"
 NUM_QUANTILES = 257
@@ -56,11 +58,95 @@ class CalibratedChannel:
     def __init__(self, quantiles: np.ndarray) -> None:
         self.quantiles = np.asarray(quantiles, dtype=np.float64)
 
-    def flips(self, batch_size: int, num_bits: int, generator: np.random.Generator) -> np.ndarray:
+    def error(self, batch_size: int, num_bits: int, generator: np.random.Generator) -> np.ndarray:
         """Error pattern int32 ``[B, num_bits]``; 1 flips the bit."""
         grid = np.linspace(0.0, 1.0, len(self.quantiles))
         rate = np.interp(generator.random(batch_size), grid, self.quantiles)
         return (generator.random((batch_size, num_bits)) < rate[:, None]).astype(np.int32)
+
+
+class AnalogChannel:
+    """Draws the noise that :class:`~sc_sionna.phy.link.AnalogLink` adds to symbols, one fading realisation per image.
+
+    With y = G x + n, G = H P, the unbiased LMMSE estimate is x + noise of variance no_eff = 1/c - 1 per stream, where c is
+    the diagonal of (G^H G + no·I)^{-1} G^H G. Along singular vectors that noise is Gaussian exactly, without residual
+    interference; a test compares with the link.
+    """
+
+    def __init__(self, link: LinkSettings, snr_db: float) -> None:
+        if (link.channel, link.coherence, link.precoder) != ("rayleigh", "image", "svd"):
+            raise UserError(
+                f"training channel = 'calibrated': analog noise in closed form is for channel 'rayleigh', coherence 'image' "
+                f"and precoder 'svd', not {link.channel!r}, {link.coherence!r}, {link.precoder!r}; "
+                "set train.channel = 'link'"
+            )
+        self.link, self.no = link, 10.0 ** (-snr_db / 10.0)
+
+    def error(self, batch_size: int, num_reals: int, generator: np.random.Generator) -> np.ndarray:
+        """Noise float32 ``[B, num_reals]``: real and imaginary part of symbol 0, of symbol 1, ...; streams take turns."""
+        link = self.link
+        shape = (batch_size, link.num_rx_ant, link.num_tx_ant)
+        h = (generator.standard_normal(shape) + 1j * generator.standard_normal(shape)) * 0.5**0.5
+        gains = np.linalg.svd(h, compute_uv=False)[:, : link.num_streams] ** 2 / link.num_streams
+        no_eff = self.no / gains  # [B, S]
+        stream = (np.arange(num_reals) // 2) % link.num_streams
+        noise = generator.standard_normal((batch_size, num_reals)) * np.sqrt(no_eff[:, stream] / 2)
+        return noise.astype(np.float32)
+
+
+class TrainingChannel:
+    """The channel of a training run: what a link does to the codec's payload, as the codec's ``error`` input.
+
+    cache_dir : where a calibration that is not shipped is measured into
+    """
+
+    def __init__(self, preset: Preset, model: SemanticCodec, cache_dir: Path) -> None:
+        self.model, self.kind, self.snr_db = model, preset.train.channel, preset.train.snr_db
+        self.payload = model.payload_length
+        analog = model.settings.bottleneck == "analog"
+        self._channel: Any = None
+        if self.payload == 0 or self.kind == "none":
+            return
+        if self.kind == "calibrated":
+            self._channel = (
+                AnalogChannel(preset.link, self.snr_db)
+                if analog
+                else load_calibrated(preset.link, self.payload, self.snr_db, cache_dir)
+            )
+            return
+        from sc_sionna.phy.link import AnalogLink, DigitalLink
+
+        num_streams = preset.link.num_streams
+        self._channel = (
+            AnalogLink(preset.link, self.payload // (2 * num_streams))
+            if analog
+            else DigitalLink(preset.link, self.payload)
+        )
+
+    def error(
+        self, images: np.ndarray, keep: np.ndarray, generator: np.random.Generator, error_free: bool = False
+    ) -> np.ndarray | None:
+        """Error of each image ``[B, payload]``: drawn, or measured on the real link with the very payload of these images.
+
+        None for a codec without a link.
+        """
+        if self.payload == 0:
+            return None
+        if self._channel is None or error_free:
+            dtype = np.float32 if self.model.settings.bottleneck == "analog" else np.int32
+            return np.zeros((len(images), self.payload), dtype)
+        if self.kind == "calibrated":
+            return self._channel.error(len(images), self.payload, generator)
+        seed = generator.integers(-(2**31), 2**31, 2).astype(np.int32)
+        snr_db = np.full(len(images), self.snr_db, np.float32)
+        features, indices = self.model.encode(images, keep, snr_db)
+        if indices is not None:
+            bits = np.asarray(self.model.index_mapper.to_bits(indices))
+            return np.asarray(self._channel(bits, self.snr_db, seed).bits).astype(np.int32) ^ bits
+        symbols = self.model.to_symbols(features, self._channel.settings.num_streams)
+        received = np.asarray(self._channel(symbols, self.snr_db, seed)[0])
+        noise = (received - symbols).reshape(len(images), -1)
+        return np.stack([noise.real, noise.imag], -1).reshape(len(images), -1).astype(np.float32)
 
 
 def load_calibrated(link: LinkSettings, payload_bits: int, snr_db: float, cache_dir: Path | None = None) -> Any:
@@ -73,9 +159,9 @@ def load_calibrated(link: LinkSettings, payload_bits: int, snr_db: float, cache_
     for folder in (CALIBRATION_DIR, cache_dir):
         path = None if folder is None else folder / f"{key}.json"
         if path is not None and path.is_file():
-            table = json.loads(path.read_text())
-            if snr_key in table["quantiles"]:
-                return CalibratedChannel(np.array(table["quantiles"][snr_key]))
+            quantiles = _read_calibration(path)["quantiles"]
+            if snr_key in quantiles:
+                return CalibratedChannel(np.array(quantiles[snr_key]))
     try:
         import sionna  # noqa: F401
     except ImportError:
@@ -83,8 +169,18 @@ def load_calibrated(link: LinkSettings, payload_bits: int, snr_db: float, cache_
             f"training channel = 'calibrated': no calibration {key} at {snr_db} dB is shipped and Sionna is not "
             "installed to measure one; run `python -m sc_sionna calibrate` where it is, or set channel = 'none'"
         ) from None
-    quantiles = save_calibration(cache_dir or CALIBRATION_DIR, link, payload_bits, [snr_db])[snr_key]
-    return CalibratedChannel(np.array(quantiles))
+    quantiles = save_calibration(cache_dir or CALIBRATION_DIR, link, payload_bits, [snr_db])
+    return CalibratedChannel(np.array(quantiles[snr_key]))
+
+
+def _read_calibration(path: Path) -> dict[str, Any]:
+    """The table of a calibration file; UserError where it is truncated or something else."""
+    try:
+        table: dict[str, Any] = json.loads(path.read_text())
+        dict(table["quantiles"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UserError(f"{path}: truncated or not a calibration ({error}); remove it and calibrate again") from None
+    return table
 
 
 def save_calibration(
@@ -92,12 +188,12 @@ def save_calibration(
 ) -> dict[str, list[float]]:
     """Measure the link at each SNR and keep the quantiles in ``folder``; returns them by SNR."""
     path = folder / f"{calibration_key(link, payload_bits)}.json"
-    table = json.loads(path.read_text()) if path.is_file() else {"quantiles": {}}
+    table = _read_calibration(path) if path.is_file() else {"quantiles": {}}
+    make_folder(folder)
     for snr_db in snrs_db:
         rates = measure_rates(link, payload_bits, float(snr_db), images)
         levels = np.quantile(rates, np.linspace(0, 1, NUM_QUANTILES))
         table["quantiles"][repr(float(snr_db))] = [round(float(q), 6) for q in levels]
     table |= {"link": link.model_dump(), "payload_bits": payload_bits, "images": images}
-    folder.mkdir(parents=True, exist_ok=True)
     write_text(path, json.dumps(table, indent=None) + "\n")
     return table["quantiles"]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import sys
 from pathlib import Path
 from typing import Any
@@ -11,8 +10,9 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from sc_sionna.atomic import make_folder
 from sc_sionna.config import Preset
-from sc_sionna.data import load
+from sc_sionna.data import Images, load
 from sc_sionna.errors import UserError
 from sc_sionna.presets import make_preset
 from sc_sionna.settings_text import parse_changes, parse_snr_range
@@ -66,8 +66,6 @@ def train_preset(
     if dataset is not None:
         preset = preset.with_(dataset=dataset)
     run_dir = run_dir or Path("runs/train") / weights_name(preset_name, system)
-    if fresh and run_dir.exists():
-        shutil.rmtree(run_dir)
     if start_from is not None and not start_from.is_file():
         raise UserError(f"--start-from {start_from}: no such file; name a .weights.h5 file")
     train = load(preset.dataset, "train", data_dir, preset.codec.image_size).head(max_images)
@@ -77,9 +75,14 @@ def train_preset(
             f"dataset = {preset.dataset!r}: {len(train.classes)} classes, the preset has "
             f"{preset.codec.num_classes}; add --set codec.num_classes={len(train.classes)}"
         )
+    for folder in (out, run_dir):
+        make_folder(folder)
+    if fresh:  # only what a run writes, and only now that the new one can begin: the folder may hold more
+        for file in ("checkpoint.npz", "log.jsonl"):
+            (run_dir / file).unlink(missing_ok=True)
     report = _Report(quiet)
     with report.live:
-        trainer = Trainer(preset, train, val, run_dir, report, start_from)
+        trainer = _start(preset, train, val, run_dir, report, start_from)
         model = trainer.run()
     metric = {
         "name": "validation accuracy",
@@ -94,6 +97,17 @@ def train_preset(
     path = save_weights(out, preset, model, metric, " ".join(["python -m sc_sionna", *arguments]))
     print(f"weights: {path}")
     print(f"validation accuracy: {metric['value']:.4f} on {len(val)} images, {metric['training_seconds']} s")
+
+
+def _start(preset: Preset, train: Images, val: Images, run_dir: Path, report: _Report, weights: Path | None) -> Trainer:
+    """The trainer, from the start or from a file of weights; UserError where the file does not fit."""
+    try:
+        return Trainer(preset, train, val, run_dir, report, weights)
+    except (OSError, KeyError, ValueError) as error:  # h5py and Keras each raise their own kinds
+        if weights is None or isinstance(error, UserError):
+            raise
+        reason = str(error).strip().splitlines()[0]
+        raise UserError(f"--start-from {weights}: not weights of this preset, or truncated ({reason})") from None
 
 
 def calibrate_preset(preset_name: str, snr_text: str, out: Path, images: int, changes: list[str]) -> None:

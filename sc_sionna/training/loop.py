@@ -1,7 +1,8 @@
-"""The one training loop: masked pre-training, then the task with the channel in the loop.
+"""The one training loop: masked pre-training, then the task with the channel in the loop (Algorithms 2 and 3).
 
-Each step is the same graph for every scheme: forward with the received indices, backward straight-through, terms of
-Eq. (12). Randomness of an epoch comes from (seed, stage, epoch) alone, so a killed run goes on as if it was not.
+Every scheme runs the same steps, less what its settings leave out: semantic noise against the present weights (Eq. 7),
+kept patches, the channel's error, weight perturbation (Eq. 10), and one descent on the sum of all terms of Eq. (12), (16)
+and (17). Randomness of an epoch comes from (seed, stage, epoch) alone, so a killed run goes on as if it was not.
 """
 
 from __future__ import annotations
@@ -20,6 +21,8 @@ from keras import ops
 
 from sc_sionna import rng
 from sc_sionna.atomic import write_text
+from sc_sionna.attacks.source import SourceAttack, SourceAttackSettings
+from sc_sionna.attacks.victim import CodecVictim
 from sc_sionna.autodiff import compile_function, value_and_grad
 from sc_sionna.config import Preset, TrainSettings, settings_hash
 from sc_sionna.data.common import Images, to_float
@@ -28,8 +31,10 @@ from sc_sionna.semantic.codebook import usage
 from sc_sionna.semantic.codec import SemanticCodec, make_masking
 from sc_sionna.training import checkpoint
 from sc_sionna.training.augment import augment
-from sc_sionna.training.channel import load_calibrated
+from sc_sionna.training.channel import TrainingChannel
 from sc_sionna.training.losses import task_losses
+from sc_sionna.training.perturbation import perturbed
+from sc_sionna.training.weights import warm_start
 
 EVAL_BATCH = 256
 
@@ -52,7 +57,7 @@ class Trainer:
     train, val : images of the training and the validation split
     run_dir : folder of the checkpoint, the log (one JSON line per epoch) and a calibration measured on the way
     report : called with each epoch's log line
-    start_from : weights of a pre-trained codec that replace the pre-training stage, or None
+    start_from : weights of a trained codec to start from instead of the pre-training stage, or None
     """
 
     def __init__(
@@ -70,13 +75,12 @@ class Trainer:
         rng.set_global_seeds(self.settings.seed, "weights")
         with precision(self.settings.precision):
             self.model = SemanticCodec(preset.codec).initialise()
+        self.warm = start_from is not None
         if start_from is not None:
-            self.model.load_weights(start_from)
+            warm_start(self.model, start_from)
         self.masking = make_masking(preset.codec)
-        self.num_bits = 0
-        if self.model.codebook is not None:
-            self.num_bits = preset.codec.num_kept * self.model.index_mapper.bits_per_index
-        self.channel = self._make_channel()
+        self.channel = TrainingChannel(preset, self.model, run_dir)
+        self.attack = self._make_attack()
         pretrain = 0 if start_from is not None else self.settings.pretrain_epochs
         self.stages = [("reconstruct", pretrain), ("classify", self.settings.epochs)]
         self.best: list[np.ndarray] | None = None
@@ -88,29 +92,13 @@ class Trainer:
             "seconds": 0.0,
         }
 
-    # ------------------------------------------------------------------ the channel as an error pattern
-
-    def _make_channel(self) -> Any:
-        if self.num_bits == 0 or self.settings.channel == "none":
+    def _make_attack(self) -> SourceAttack | None:
+        """The inner maximisation of Eq. (9), in inference mode, by an attacker who knows neither mask nor channel."""
+        s = self.settings
+        if s.attack_epsilon == 0:
             return None
-        if self.settings.channel == "link":
-            from sc_sionna.phy.link import DigitalLink
-
-            return DigitalLink(self.preset.link, self.num_bits)
-        return load_calibrated(self.preset.link, self.num_bits, self.settings.snr_db, self.run_dir)
-
-    def _flips(self, task: str, images: np.ndarray, keep: np.ndarray, generator: np.random.Generator) -> np.ndarray:
-        """Error pattern int32 ``[B, N·m]``: drawn, or measured on the real link with the very bits of these images.
-
-        Masked pre-training is error-free: with the channel in it the encoder settles on means, and fine-tuning loses.
-        """
-        if self.channel is None or task == "reconstruct":
-            return np.zeros((len(images), self.num_bits), np.int32)
-        if self.settings.channel == "calibrated":
-            return self.channel.flips(len(images), self.num_bits, generator)
-        bits = np.asarray(self.model.index_mapper.to_bits(self.model.encode(images, keep)[1]))
-        seed = generator.integers(-(2**31), 2**31, 2).astype(np.int32)
-        return np.asarray(self.channel(bits, self.settings.snr_db, seed).bits).astype(np.int32) ^ bits
+        settings = SourceAttackSettings(epsilon=s.attack_epsilon, steps=s.attack_steps, batch_size=s.batch_size)
+        return SourceAttack(CodecVictim(self.model, self.masking, snr_db=s.snr_db), settings)
 
     # ------------------------------------------------------------------ one step, one epoch
 
@@ -118,9 +106,9 @@ class Trainer:
         model, smoothing = self.model, self.settings.label_smoothing
         variables = model.trainable_variables
 
-        def step(images: Any, labels: Any, keep: Any, snr_db: Any, flips: Any) -> Any:
+        def gradients_of(images: Any, labels: Any, keep: Any, snr_db: Any, error: Any) -> Any:
             def loss() -> tuple[Any, Any]:
-                outputs = model(images, keep, snr_db, flips, training=True)
+                outputs = model(images, keep, snr_db, error, labels, training=True)
                 terms = task_losses(model, outputs, images, labels, keep, task, smoothing)
                 hits = ops.mean(ops.cast(ops.equal(ops.argmax(outputs["logits"], axis=-1), labels), "float32"))
                 aux = {**terms, "train_accuracy": hits}
@@ -129,13 +117,33 @@ class Trainer:
 
             (total, aux), gradients = value_and_grad(loss, variables)
             # a non-finite step would ruin the run: it is skipped (gradients zeroed) and counted
-            finite = ops.isfinite(total)
+            size = sum(ops.sum(ops.square(ops.cast(g, "float32"))) for g in gradients if g is not None)
+            finite = ops.logical_and(ops.isfinite(total), ops.isfinite(size))
             gradients = [None if g is None else ops.where(finite, g, ops.zeros_like(g)) for g in gradients]
+            return aux, ops.cast(finite, "float32"), gradients
+
+        def descend(gradients: Any) -> None:
             used = [(g, v) for g, v in zip(gradients, variables, strict=True) if g is not None]
             optimizer.apply([g for g, _ in used], [v for _, v in used])
-            return aux, ops.cast(finite, "float32")
 
-        return compile_function(step)
+        def step(*inputs: Any) -> Any:
+            aux, finite, gradients = gradients_of(*inputs)
+            descend(gradients)
+            return aux, finite
+
+        gamma = self.settings.weight_perturbation if task == "classify" else 0.0
+        if gamma == 0:
+            return compile_function(step)
+        gradients_of, descend = compile_function(gradients_of), compile_function(descend)
+
+        def perturbed_step(*inputs: Any) -> Any:
+            _, _, ascent = gradients_of(*inputs)
+            with perturbed(variables, ascent, gamma):
+                aux, finite, gradients = gradients_of(*inputs)
+            descend(gradients)
+            return aux, finite
+
+        return perturbed_step
 
     def _optimizer(self, epochs: int) -> Any:
         s = self.settings
@@ -162,21 +170,33 @@ class Trainer:
             pixels = augment(self.train.pixels[chosen], self.settings.shift, self.settings.flip, generator)
             yield to_float(pixels), self.train.labels[chosen]
 
+    def _ramp(self, share: float, task: str, epoch: int) -> float:
+        """From 0 to 1 over the first ``share`` of a stage's epochs."""
+        epochs = share * dict(self.stages)[task]
+        return min(1.0, epoch / epochs) if epochs else 1.0
+
     def _epoch(self, step: Callable[..., Any], task: str, epoch: int) -> dict[str, Any]:
         generator = rng.generator(self.settings.seed, "epoch", task, epoch)
         sums: dict[str, float] = {}
         counts = np.zeros(self.preset.codec.codebook_size, np.int64)
         features = None
         steps = skipped = 0
-        ramp_epochs = self.settings.channel_ramp * dict(self.stages)[task]
-        ramp = min(1.0, epoch / ramp_epochs) if ramp_epochs else 1.0
+        ramp = self._ramp(self.settings.channel_ramp, task, epoch)
+        attack = None
+        if self.attack is not None and task == "classify":
+            attack = self.attack.at(
+                self.settings.attack_epsilon * self._ramp(self.settings.epsilon_warmup, task, epoch + 1)
+            )
         for images, labels in self._batches(generator):
+            if attack is not None:
+                images = attack(images, labels, generator)
             keep = self.masking(len(images), generator)
-            flips = self._flips(task, images, keep, generator)
-            if ramp < 1.0:
-                flips *= generator.random(flips.shape) < ramp
+            # masked pre-training is error-free: with the channel in it the encoder settles on means
+            error = self.channel.error(images, keep, generator, error_free=task == "reconstruct")
+            if ramp < 1.0 and error is not None:
+                error *= generator.random(error.shape) < ramp
             snr_db = np.full(len(images), self.settings.snr_db, np.float32)
-            (terms, indices, batch_features), finite = step(images, labels, keep, snr_db, flips)
+            (terms, indices, batch_features), finite = step(images, labels, keep, snr_db, error)
             for name, value in terms.items():
                 sums[name] = sums.get(name, 0.0) + float(value)
             if indices is not None:
@@ -197,22 +217,29 @@ class Trainer:
     # ------------------------------------------------------------------ validation and the whole run
 
     def validate(self, task: str) -> float:
-        """Accuracy (or minus the masked reconstruction error) on the validation split, fixed draws."""
+        """Accuracy (or minus the masked reconstruction error) on the validation split, fixed draws.
+
+        Under adversarial training it is the accuracy on images with semantic noise of the full strength.
+        """
         s = self.settings
         total = 0.0
-        for repeat in range(s.val_repeats):
-            generator = rng.generator(s.seed, "validation", repeat)
-            for start in range(0, len(self.val), EVAL_BATCH):
-                images = to_float(self.val.pixels[start : start + EVAL_BATCH])
-                labels = self.val.labels[start : start + EVAL_BATCH]
+        snr_db = np.full(EVAL_BATCH, s.snr_db, np.float32)
+        for start in range(0, len(self.val), EVAL_BATCH):
+            clean = to_float(self.val.pixels[start : start + EVAL_BATCH])
+            labels = self.val.labels[start : start + EVAL_BATCH]
+            images = clean
+            if self.attack is not None and task == "classify":
+                images = self.attack(clean, labels, rng.generator(s.seed, "validation attack", start))
+            for repeat in range(s.val_repeats):
+                generator = rng.generator(s.seed, "validation", repeat, start)
                 keep = self.masking(len(images), generator)
-                flips = self._flips(task, images, keep, generator)
-                outputs = self._forward(images, keep, np.full(len(images), s.snr_db, np.float32), flips)
+                error = self.channel.error(images, keep, generator, error_free=task == "reconstruct")
+                outputs = self._forward(images, keep, snr_db[: len(images)], error)
                 if task == "classify":
                     total += float((ops.convert_to_numpy(outputs["logits"]).argmax(-1) == labels).sum())
                 else:
-                    error = (ops.convert_to_numpy(outputs["image"]) - images) ** 2
-                    total -= float(error.mean(axis=(1, 2, 3)).sum())
+                    squared = (ops.convert_to_numpy(outputs["image"]) - clean) ** 2
+                    total -= float(squared.mean(axis=(1, 2, 3)).sum())
         return total / (s.val_repeats * len(self.val))
 
     def _initialise_codebook(self) -> None:
@@ -221,7 +248,8 @@ class Trainer:
         generator = rng.generator(self.settings.seed, "codebook")
         chosen = generator.choice(len(self.train), min(len(self.train), 512), replace=False)
         keep = self.masking(len(chosen), generator)
-        features, _ = self.model.encode(to_float(self.train.pixels[chosen]), keep)
+        snr_db = np.full(len(chosen), self.settings.snr_db, np.float32)
+        features, _ = self.model.encode(to_float(self.train.pixels[chosen]), keep, snr_db)
         sample = ops.convert_to_numpy(features).reshape(-1, self.preset.codec.code_dim)
         self.model.codebook.initialise_from(sample, generator)
 
@@ -229,7 +257,7 @@ class Trainer:
         self.run_dir.mkdir(parents=True, exist_ok=True)
         self._forward = compile_function(lambda *inputs: self.model(*inputs, training=False))
         stored = self._resume()
-        if stored is None:
+        if stored is None and not self.warm:
             self._initialise_codebook()
         for number, (task, epochs) in enumerate(self.stages):
             if number < self.state["stage"] or epochs == 0:

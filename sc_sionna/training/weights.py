@@ -12,7 +12,7 @@ from typing import Any
 import h5py
 import numpy as np
 
-from sc_sionna.atomic import write_text
+from sc_sionna.atomic import make_folder, write_text
 from sc_sionna.config import Preset
 from sc_sionna.errors import UserError
 from sc_sionna.semantic.codec import SemanticCodec
@@ -46,7 +46,7 @@ def _to_half(source: Path, target: Path) -> None:
 
 def save_weights(folder: Path, preset: Preset, model: SemanticCodec, metric: dict[str, Any], command: str) -> Path:
     """Write weights and their description; each file is replaced atomically, the description last."""
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     name = weights_name(preset.name, preset.system)
     path = folder / f"{name}.weights.h5"
     with tempfile.TemporaryDirectory(dir=folder) as scratch:
@@ -73,22 +73,29 @@ def read_description(folder: Path | None, preset_name: str, system: str) -> tupl
     """
     folder = folder or PACKAGED
     name = weights_name(preset_name, system)
-    described, path = folder / f"{name}.json", folder / f"{name}.weights.h5"
-    if not described.is_file() or not path.is_file():
+    if not all((folder / f"{name}{suffix}").is_file() for suffix in (".json", ".weights.h5")):
         raise UserError(
             f"weights {name!r}: not in {folder}; train them with "
             f"`python -m sc_sionna train {preset_name} --system {system}`"
         )
+    return _read(folder, name)
+
+
+def _read(folder: Path, name: str) -> tuple[Preset, dict[str, Any]]:
+    described, path = folder / f"{name}.json", folder / f"{name}.weights.h5"
     try:
         description = json.loads(described.read_text())
         version = description["format"]
-    except (json.JSONDecodeError, KeyError, TypeError) as error:
+        if version != FORMAT:
+            raise UserError(f"{described}: format {version}, this version reads {FORMAT}; train the weights again")
+        digest, settings = description["sha256"], dict(description["preset"])
+    except UserError:
+        raise
+    except (ValueError, KeyError, TypeError) as error:
         raise UserError(f"{described}: truncated or not a weights description ({error}); restore or train it") from None
-    if version != FORMAT:
-        raise UserError(f"{described}: format {version}, this version reads {FORMAT}; train the weights again")
-    if _sha256(path) != description["sha256"]:
+    if _sha256(path) != digest:
         raise UserError(f"{path}: SHA-256 differs from {described.name} (truncated or altered); restore or train it")
-    return Preset(**description["preset"]), description
+    return Preset(**settings), description
 
 
 def load_codec(preset_name: str, system: str, folder: Path | None = None) -> tuple[SemanticCodec, Preset]:
@@ -97,3 +104,37 @@ def load_codec(preset_name: str, system: str, folder: Path | None = None) -> tup
     model = SemanticCodec(preset.codec).initialise()
     model.load_weights((folder or PACKAGED) / f"{weights_name(preset_name, system)}.weights.h5")
     return model, preset
+
+
+def warm_start(model: SemanticCodec, path: Path) -> int:
+    """Take from stored weights every variable that ``model`` has under the same name and shape; returns how many.
+
+    A scheme starts so from one that lacks its modules, or has others. UserError for weights that cannot be used, and where
+    not even the encoder fits.
+    """
+    name = path.name.removesuffix(".weights.h5")
+    described = path.parent / f"{name}.json"
+    if not described.is_file():
+        raise UserError(
+            f"{path}: no {described.name} beside it, which says what the weights are; name packaged weights"
+        )
+    preset, _ = _read(path.parent, name)
+    source = SemanticCodec(preset.codec).initialise()
+    source.load_weights(path)
+    stored = {_place(v): v for v in source.variables}
+    taken = 0
+    for variable in model.variables:
+        other = stored.get(_place(variable))
+        if other is not None and tuple(other.shape) == tuple(variable.shape):
+            variable.assign(other.value)
+            taken += 1
+    if taken < len(model.encoder.variables) // 2:
+        raise UserError(
+            f"{path}: only {taken} of {len(model.variables)} variables fit; start from weights of the same width and depth"
+        )
+    return taken
+
+
+def _place(variable: Any) -> str:
+    """Path of a variable below its model, whose own name may be numbered."""
+    return str(variable.path).partition("/")[2]

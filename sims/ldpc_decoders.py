@@ -1,5 +1,10 @@
 """Block error rate over Eb/N0 of the layered decoder and of Sionna's, on the same codewords and the same noise.
 
+Claim: the layered decoder is nowhere in the waterfall worse than Sionna's by more than 0.05 dB, at any code length.
+Run:   python sims/ldpc_decoders.py               (long: 200 block errors a point, also of Sionna's decoder)
+       python sims/ldpc_decoders.py --only 256    (the code with 256 information bits)
+Expect a line per point and the gap of every code in dB: at most 0.05; measured, between -0.07 and -0.20.
+
 BPSK over AWGN with Eb/N0 per information bit: σ² = 1 / (2 · k/n · 10^(Eb/N0 / 10)), logits 2y/σ². The reference is
 ``LDPC5GDecoder`` as it comes: 20 flooding iterations of exact sum-product (boxplus-phi), compiled by XLA. Every point
 runs until both decoders have made ``MIN_ERRORS`` block errors; where the curves are far apart, points of one decoder alone

@@ -196,8 +196,3 @@ def test_an_unknown_system_is_one_line(job: AccuracyJob) -> None:
     with pytest.raises(UserError, match="system = 'mvq': unknown; choose masked-vqvae, ") as caught:
         make_system("mvq", "digits", LinkSettings(), JpegSettings(), job._mean_image)
     assert "\n" not in str(caught.value)
-
-
-def test_an_unknown_channel_is_one_line(job: AccuracyJob) -> None:
-    with pytest.raises(UserError, match="channel = 'rice'"):
-        make_system("masked-vqvae", "digits", LinkSettings(channel="rice"), JpegSettings(), job._mean_image)

@@ -66,6 +66,12 @@ def save_weights(folder: Path, preset: Preset, model: SemanticCodec, metric: dic
     return path
 
 
+def has_weights(folder: Path | None, preset_name: str, system: str) -> bool:
+    """Whether both files of stored weights are in ``folder`` or (None) the package's; they may still be damaged."""
+    name = weights_name(preset_name, system)
+    return all(((folder or PACKAGED) / f"{name}{suffix}").is_file() for suffix in (".json", ".weights.h5"))
+
+
 def read_description(folder: Path | None, preset_name: str, system: str) -> tuple[Preset, dict[str, Any]]:
     """Settings and description of stored weights, in ``folder`` or (None) the package's.
 
@@ -73,7 +79,7 @@ def read_description(folder: Path | None, preset_name: str, system: str) -> tupl
     """
     folder = folder or PACKAGED
     name = weights_name(preset_name, system)
-    if not all((folder / f"{name}{suffix}").is_file() for suffix in (".json", ".weights.h5")):
+    if not has_weights(folder, preset_name, system):
         raise UserError(
             f"weights {name!r}: not in {folder}; train them with "
             f"`python -m sc_sionna train {preset_name} --system {system}`"
@@ -98,9 +104,15 @@ def _read(folder: Path, name: str) -> tuple[Preset, dict[str, Any]]:
     return Preset(**settings), description
 
 
-def load_codec(preset_name: str, system: str, folder: Path | None = None) -> tuple[SemanticCodec, Preset]:
-    """A codec with stored weights and the settings that it was trained with; ``folder`` defaults to the package's."""
+def load_codec(
+    preset_name: str, system: str, folder: Path | None = None, changes: dict[str, Any] | None = None
+) -> tuple[SemanticCodec, Preset]:
+    """A codec with stored weights and the settings that it was trained with; ``folder`` defaults to the package's.
+
+    changes : settings of the codec that differ from those in training; none that changes a weight's shape
+    """
     preset, _ = read_description(folder, preset_name, system)
+    preset = preset.with_(codec=preset.codec.with_(**(changes or {})))
     model = SemanticCodec(preset.codec).initialise()
     model.load_weights((folder or PACKAGED) / f"{weights_name(preset_name, system)}.weights.h5")
     return model, preset

@@ -1,0 +1,209 @@
+"""results/README.md from the records: for every figure what the paper claims, the numbers, and whether they agree.
+
+Claim: none of its own; every number in the report is read from a record under results/records.
+Run:   python sims/report.py        (a second; after any other script has renewed its record)
+Expect results/README.md with a section for each record that is there.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from sc_sionna.atomic import write_text
+from sc_sionna.cli import run_command, run_script
+from sc_sionna.metrics import METRICS
+from sc_sionna.sweep import PointRecord, Record, read_record
+
+
+def percent(point: PointRecord | None) -> str:
+    """Value with its interval, in percent."""
+    if point is None or point.value is None or point.ci95 is None:
+        return "–"
+    return f"{100 * point.value:.1f} [{100 * point.ci95[0]:.1f}, {100 * point.ci95[1]:.1f}]"
+
+
+def value_at(record: Record, system: str, snr_db: float, threat: str | None = None) -> float | None:
+    found = [p.value for p in record.points if (p.system, p.snr_db, p.threat) == (system, snr_db, threat)]
+    return found[0] if found else None
+
+
+def threats_of(record: Record) -> list[str | None]:
+    return list(dict.fromkeys(point.threat for point in record.points))
+
+
+def by_snr(record: Record, threat: str | None) -> list[str]:
+    """Accuracy by system and SNR as a Markdown table."""
+    points = {(p.system, p.snr_db): p for p in record.points if p.threat == threat}
+    systems, snrs = (list(dict.fromkeys(key[i] for key in points)) for i in (0, 1))
+    lines = ["| SNR dB | " + " | ".join(f"{snr:g}" for snr in snrs) + " |", "|---" * (len(snrs) + 1) + "|"]
+    for system in systems:
+        values = [points[system, snr].value for snr in snrs]  # type: ignore[index]
+        lines.append(f"| {system} | " + " | ".join("–" if v is None else f"{100 * v:.1f}" for v in values) + " |")
+    return lines
+
+
+def by_threat(record: Record) -> list[str]:
+    """Accuracy with interval by system and threat at the highest SNR."""
+    top = max(point.snr_db for point in record.points)
+    points = {(p.system, p.threat): p for p in record.points if p.snr_db == top}
+    systems, threats = (list(dict.fromkeys(key[i] for key in points)) for i in (0, 1))
+    names = ["none" if threat is None else str(threat) for threat in threats]
+    lines = [f"| semantic noise, {top:g} dB | " + " | ".join(names) + " |", "|---" * (len(names) + 1) + "|"]
+    for system in systems:
+        cells = [percent(points.get((system, threat))) for threat in threats]  # type: ignore[arg-type]
+        lines.append(f"| {system} | " + " | ".join(cells) + " |")
+    return lines
+
+
+def accuracy_tables(record: Record) -> list[str]:
+    lines: list[str] = []
+    for threat in threats_of(record):
+        lines += ["", "Without semantic noise, accuracy in %:" if threat is None else f"{threat}, accuracy in %:", ""]
+        lines += by_snr(record, threat)
+    budgets = {p.system: p.budget for p in record.points if p.budget}
+    lines += ["", "| system | symbols per image | channel uses | error-free on the air, % |", "|---|---|---|---|"]
+    for system, budget in budgets.items():
+        error_free = record.notes.get("error_free_accuracy", {}).get(system)
+        shown = "–" if error_free is None else f"{100 * error_free:.1f}"
+        lines.append(f"| {system} | {budget['symbols']:,.0f} | {budget['channel_uses']:,.0f} | {shown} |")
+    return lines
+
+
+def link_tables(record: Record) -> list[str]:
+    lines: list[str] = []
+    snrs = list(dict.fromkeys(p.snr_db for p in record.points))
+    for metric in ("block_error_rate", "index_error_rate"):
+        lines += ["", f"{metric.replace('_', ' ').capitalize()}:", ""]
+        lines += ["| SNR dB | " + " | ".join(f"{snr:g}" for snr in snrs) + " |", "|---" * (len(snrs) + 1) + "|"]
+        for system in dict.fromkeys(p.system for p in record.points):
+            rates = {p.snr_db: METRICS[metric].value(p.counts or {}) for p in record.points if p.system == system}
+            cells = ["–" if rates[snr] is None else f"{rates[snr]:.3f}" for snr in snrs]
+            lines.append(f"| {system} | " + " | ".join(cells) + " |")
+    return lines
+
+
+def cliff(record: Record) -> str:
+    """What the main figure says about graceful degradation, in numbers."""
+    parts = []
+    for system in ("masked-vqvae", "jpeg-ldpc"):
+        values = {snr: value_at(record, system, snr) for snr in (0.0, 3.0, 6.0, 18.0)}
+        if None not in values.values():
+            shown = ", ".join(f"{100 * v:.1f} % at {snr:g} dB" for snr, v in values.items() if v is not None)
+            parts.append(f"`{system}` {shown}")
+    return "; ".join(parts) + "."
+
+
+# record → (title, what the paper claims, tables, what is seen beyond them)
+SECTIONS: dict[str, tuple[str, str, Callable[[Record], list[str]]]] = {
+    "accuracy_vs_snr_digits": (
+        "Main job: all schemes on the digits",
+        "The learned schemes degrade gracefully with the SNR and hold up against semantic noise once trained against it; "
+        "JPEG+LDPC fails at low SNR.",
+        accuracy_tables,
+    ),
+    "accuracy_vs_snr_cifar10": (
+        "The same on CIFAR-10 (JPEG copy)",
+        "As above. First models, trained for a few epochs on two cores: far from what the architecture can do.",
+        accuracy_tables,
+    ),
+    "ber_vs_snr": (
+        "Error rates of the link",
+        "None; the paper states neither rank nor precoder. Eight streams on four antennas cannot work, and do not.",
+        link_tables,
+    ),
+    "fig4_schemes_vs_snr_digits": (
+        "Fig. 4: schemes against SNR",
+        "`masked-vqvae+fim+at` is best under semantic noise, then `+at`, then the others; clean, it is close to the schemes "
+        "without adversarial training.",
+        accuracy_tables,
+    ),
+    "fig5_codebook_size_digits": (
+        "Fig. 5: codebook size",
+        "A larger codebook is more accurate and more robust; J >= 16 is enough.",
+        accuracy_tables,
+    ),
+    "fig6_accuracy_vs_epsilon_digits": (
+        "Fig. 6: accuracy against ε",
+        "All schemes fall with ε, `masked-vqvae+fim+at` least.",
+        by_threat,
+    ),
+    "fig7_accuracy_vs_reserving_ratio_digits": (
+        "Fig. 7: reserving ratio",
+        "At small ε more patches help; at large ε a ratio of 0.5 is best.",
+        by_threat,
+    ),
+    "fig8_accuracy_vs_ssnr_digits": (
+        "Fig. 8: semantic noise over the air",
+        "Accuracy rises with the signal-to-semantic-noise ratio; `masked-vqvae+fim+at` is best; adversarial training against "
+        "noise at the source helps little.",
+        by_threat,
+    ),
+}
+
+
+def decoder_section(path: Path) -> list[str]:
+    found = json.loads(path.read_text())
+    lines = ["## LDPC decoders", "", "![](figures/ldpc_decoders.png)", ""]
+    lines += [
+        "| code (k, n) | block error rate | layered, dB | Sionna, dB | layered minus Sionna, dB |",
+        "|---|---|---|---|---|",
+    ]
+    for row in found["gaps"]:
+        if row["gap_db"] is not None:
+            lines.append(
+                f"| ({row['k']}, {row['n']}) | {row['bler']} | {row['layered_db']:.3f} | {row['sionna_db']:.3f} | "
+                f"{row['gap_db']:+.3f} |"
+            )
+    check = found["public"]
+    if check:
+        rates = {name: f"{v[0]:.5f} [{v[1]:.5f}, {v[2]:.5f}]" for name, v in check["fer_and_interval"].items()}
+        lines += [
+            "",
+            f"Eb/N0 in dB at which the block error rate is reached, 20 iterations each, at least "
+            f"{found['settings']['min_errors']} block errors a point. The code ({check['k']}, {check['n']}) at "
+            f"{check['ebno_db']:g} dB has the public frame error rate {check['fer']} ({check['source']}): Sionna "
+            f"{rates['sionna']}, layered {rates['layered']}.",
+        ]
+    return lines
+
+
+def report(out: Path) -> None:
+    lines = [
+        "# Results",
+        "",
+        "Written by `python sims/report.py` from the records in [records/](records); each names its command, commit, seed, "
+        "versions and device, and `python -m sc_sionna replay RECORD` runs it again. Brackets are 95 % intervals. Speed: "
+        "[benchmarks.md](benchmarks.md); overhead: [overhead.md](overhead.md).",
+    ]
+    for name, (title, claim, tables) in SECTIONS.items():
+        path = out / "records" / f"{name}.json"
+        if not path.is_file():
+            continue
+        record = read_record(path)
+        lines += ["", f"## {title}", "", f"![](figures/{name}.png)", "", f"*Claim.* {claim}", "", "*Seen.*"]
+        lines += [f"{cliff(record)}"] if name.startswith("accuracy_vs_snr") else []
+        lines += tables(record)
+        lines += [
+            "",
+            f"`{record.command}`, {record.data_set}, {record.duration_s:.0f} s on {record.device['cores']} cores.",
+        ]
+    for name, section in (("ldpc_decoders", decoder_section),):
+        path = out / "records" / f"{name}.json"
+        if path.is_file():
+            lines += ["", *section(path)]
+    write_text(out / "README.md", "\n".join(lines) + "\n")
+    print(f"report: {out / 'README.md'}")
+
+
+def main(out: Annotated[Path, typer.Option(help="folder of the records")] = Path("results")) -> None:
+    """Write results/README.md from the records."""
+    run_command(lambda: report(out))
+
+
+if __name__ == "__main__":
+    run_script(main)

@@ -5,10 +5,17 @@ VENV := .venv
 VENV_TORCH := .venv-torch
 BIN := $(VENV)/bin
 
-.PHONY: sweep test test-slow test-torch lint lock clean
+.PHONY: sweep figures test test-slow test-torch lint lock clean
 
 sweep: $(VENV)/.installed
 	$(BIN)/python sims/accuracy_vs_snr.py
+
+# The paper's figures on the digits, one after the other; each goes on where it was if killed.
+FIGURES := fig4_schemes_vs_snr fig5_codebook_size fig6_accuracy_vs_epsilon fig7_accuracy_vs_reserving_ratio \
+  fig8_accuracy_vs_ssnr fig9_feature_activation fig10_codebook_similarity robustness_audit
+
+figures: $(VENV)/.installed
+	set -e; for name in $(FIGURES); do $(BIN)/python sims/$$name.py; done
 
 test: lint
 	$(BIN)/python -m pytest -m "not slow"
@@ -23,7 +30,7 @@ lint: $(VENV)/.installed
 
 # Training without TensorFlow and Sionna: two steps under PyTorch, then the same weights under TensorFlow.
 test-torch: $(VENV)/.installed $(VENV_TORCH)/.installed
-	$(VENV_TORCH)/bin/python -m pytest -p no:cacheprovider tests/torch_backend/train_under_torch.py
+	KERAS_BACKEND=torch $(VENV_TORCH)/bin/python -m pytest -p no:cacheprovider tests/torch_backend/train_under_torch.py
 	$(BIN)/python -m pytest tests/torch_backend/load_under_tensorflow.py
 
 $(VENV)/.installed: requirements.lock pyproject.toml

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import keras
@@ -14,7 +15,8 @@ if BACKEND == "tensorflow":
 
     def compile_function(function: Callable[..., Any]) -> Callable[..., Any]:
         """One graph of a function of tensors; shapes that vary are relaxed instead of traced again."""
-        return tf.function(function, reduce_retracing=True, autograph=False)
+        # a partial of its own: TensorFlow counts traces per code object and would warn of several systems as of one
+        return tf.function(partial(function), reduce_retracing=True, autograph=False)
 
     def value_and_grad(
         function: Callable[[], tuple[Any, Any]], variables: Sequence[Any]

@@ -12,11 +12,13 @@ from sc_sionna.jobs.bench_sweep import bench_sweep, format_sweep
 from sc_sionna.phy.bench import bench_link, format_link
 from sc_sionna.phy.bench_ldpc import bench_decoder, format_decoder
 from sc_sionna.sweep.provenance import device_description, git_commit, versions
+from sc_sionna.training.bench import bench_attack, format_attack
 
 BENCHMARKS: dict[str, Callable[[bool], str]] = {
     "decoder": lambda quick: format_decoder(bench_decoder(quick)),
     "link": lambda quick: format_link(bench_link(quick)),
     "sweep": lambda quick: format_sweep(bench_sweep(quick)),
+    "attack": lambda quick: format_attack(bench_attack(quick)),
 }
 
 

@@ -118,7 +118,7 @@ def validate(
 
 @app.command()
 def bench(
-    what: Annotated[str, typer.Argument(help="decoder, link, sweep or all")],
+    what: Annotated[str, typer.Argument(help="decoder, link, sweep, attack or all")],
     quick: Annotated[bool, typer.Option(help="fewer repetitions")] = False,
     out: Annotated[Path | None, typer.Option(help="a Markdown file for the results")] = None,
 ) -> None:

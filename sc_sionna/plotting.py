@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -12,16 +12,23 @@ from typing import Any
 import matplotlib.style
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
 from sc_sionna.atomic import write_bytes
 from sc_sionna.errors import UserError
 from sc_sionna.metrics import ACCURACY, BIT_ERROR_RATE, BLOCK_ERROR_RATE, INDEX_ERROR_RATE, Counts, Metric
-from sc_sionna.sweep.record import Record
+from sc_sionna.sweep.record import PointRecord, Record
+
+XOf = Callable[[Record, PointRecord], float | None]
+LabelOf = Callable[[Record, PointRecord], str]
+PanelOf = Callable[[Record, PointRecord], str | None]
 
 # Okabe and Ito's palette without its yellow, which is faint on white; markers and dashes tell lines apart without colour
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "h")
 DASHES = ("-", "--", ":", "-.")
+BOUNDS = (":", "-.")  # of lines across the figure
+NO_NOISE = "without semantic noise"
 ERROR_RATES = (
     (BIT_ERROR_RATE, "Bit error rate"),
     (BLOCK_ERROR_RATE, "Block error rate"),
@@ -41,18 +48,18 @@ STYLE = {
 
 @dataclass(frozen=True)
 class Series:
-    """One line: its label, and per point the SNR in dB and the counts, in the order of the SNR."""
+    """One line: its label, and per point its place on the axis (mostly the SNR in dB) and the counts, in that order."""
 
     label: str
     points: tuple[tuple[float, Counts], ...]
 
     def estimates(self, metric: Metric) -> list[tuple[float, float, float, float]]:
-        """SNR, value, lower and upper end of the interval of the points that have trials of this metric."""
+        """Place, value, lower and upper end of the interval of the points that have trials of this metric."""
         rows = []
-        for snr_db, counts in self.points:
+        for x, counts in self.points:
             value, interval = metric.value(counts), metric.interval(counts)
             if value is not None and interval is not None:
-                rows.append((snr_db, value, *interval))
+                rows.append((x, value, *interval))
         return rows
 
 
@@ -78,33 +85,118 @@ def series_of(records: Sequence[Record], metric_name: str | None = None) -> list
 
 
 def plot_accuracy_vs_snr(
-    records: Record | Sequence[Record], path: Path, title: str | None = None, chance: float | None = None
+    records: Record | Sequence[Record],
+    path: Path,
+    title: str | None = None,
+    chance: float | None = None,
+    label_of: LabelOf | None = None,
 ) -> None:
-    """Accuracy in percent against the SNR in dB with Wilson 95 % intervals, a line per (system, threat).
+    """Accuracy in percent against the SNR in dB with Wilson 95 % intervals, a line per system.
+
+    Where the first record's settings name threats there is a panel for each, after one without semantic noise, and a system
+    looks the same in all of them. Otherwise all lines share a panel.
 
     chance : accuracy of guessing, drawn as a line; default ``notes["chance"]`` of the first record, if there
+    label_of : names a line; default the system
 
-    Points that were not run are left out; UserError if none was run.
+    ``notes["bounds"]`` of the first record, name to accuracy, are drawn as lines across. Points that were not run are left
+    out; UserError if none was run.
     """
     records = [records] if isinstance(records, Record) else list(records)
-    lines = _not_empty(series_of(records, ACCURACY.name), records, "accuracy")
+    if label_of or (records and records[0].settings.get("threats")):
+
+        def panel(record: Record, point: PointRecord) -> str | None:
+            return point.threat or (NO_NOISE if record.settings.get("threats") else None)
+
+        plot_accuracy_vs(records, path, "SNR (dB)", lambda _, p: p.snr_db, label_of, panel, title, chance)
+        return
+    _draw_accuracy({None: series_of(records, ACCURACY.name)}, records, path, "SNR (dB)", title, chance)
+
+
+def plot_accuracy_vs(
+    records: Record | Sequence[Record],
+    path: Path,
+    x_label: str,
+    x_of: XOf,
+    label_of: LabelOf | None = None,
+    panel_of: PanelOf | None = None,
+    title: str | None = None,
+    chance: float | None = None,
+) -> None:
+    """Accuracy in percent against anything that a record says of its points; otherwise as :func:`plot_accuracy_vs_snr`.
+
+    x_of : the place of a point on the axis, from the record and the point alone; None leaves the point out
+    label_of : the line that a point is on; default its system
+    panel_of : the title of the panel that it is in; default one panel without title
+
+    ValueError where two points fall on one place of a line.
+    """
+    records = [records] if isinstance(records, Record) else list(records)
+    places: dict[str | None, dict[str, dict[float, Counts]]] = {}
+    for record in records:
+        for point in record.points:
+            x = x_of(record, point)
+            if point.counts is None or point.metric != ACCURACY.name or x is None:
+                continue
+            panel = panel_of(record, point) if panel_of else None
+            label = label_of(record, point) if label_of else point.system
+            line = places.setdefault(panel, {}).setdefault(label, {})
+            if float(x) in line:
+                raise ValueError(f"{point.key}: another point of the line {label!r} is at {x} too")
+            line[float(x)] = point.counts
+    panels = {
+        panel: [Series(label, tuple(sorted(line.items()))) for label, line in lines.items()]
+        for panel, lines in places.items()
+    }
+    _draw_accuracy(panels, records, path, x_label, title, chance)
+
+
+def _draw_accuracy(
+    panels: dict[str | None, list[Series]],
+    records: Sequence[Record],
+    path: Path,
+    x_label: str,
+    title: str | None,
+    chance: float | None,
+) -> None:
+    every = _not_empty([line for lines in panels.values() for line in lines], records, "accuracy")
+    labels = list(dict.fromkeys(line.label for line in every))
     chance = records[0].notes.get("chance") if chance is None else chance
+    columns = min(len(panels), 3)
+    rows = -(-len(panels) // columns)
     with _style():
-        figure = Figure(figsize=(6.8, 4.4), layout="constrained")
-        axes = figure.add_subplot()
-        for number, line in enumerate(lines):
-            snr_db, value, low, high = _columns(line.estimates(ACCURACY), scale=100.0)
-            axes.errorbar(snr_db, value, _bars(value, low, high), label=line.label, **_look(number))
-        if chance is not None:
-            axes.axhline(100 * chance, color="0.45", linestyle=(0, (6, 3)), linewidth=1, zorder=1)
-            axes.annotate(
-                f"chance {100 * chance:.3g} %", (0.995, 100 * chance), xycoords=("axes fraction", "data"),
-                xytext=(0, -3), textcoords="offset points", ha="right", va="top", color="0.35", fontsize="small",
-            )  # fmt: skip
-        axes.set_ylim(-2, 102)
-        axes.set_ylabel("Accuracy (%)")
-        _finish_axes(axes, lines)
-        _finish_figure(figure, axes, title, f"Bars: 95 % intervals, {_trials(lines, ACCURACY)} per point")
+        width = 6.8 if columns == 1 else 1.0 + 4.0 * columns
+        figure = Figure(figsize=(width, 4.4 * rows), layout="constrained")
+        all_axes = figure.subplots(rows, columns, squeeze=False, sharey=True).flat
+        for number, (axes, (panel, lines)) in enumerate(zip(all_axes, panels.items(), strict=False)):
+            for line in lines:
+                x, value, low, high = _columns(line.estimates(ACCURACY), scale=100.0)
+                look = _look(labels.index(line.label))
+                axes.errorbar(x, value, _bars(value, low, high), label=line.label, **look)
+            for place, (name, bound) in enumerate(records[0].notes.get("bounds", {}).items()):
+                axes.axhline(100 * bound, color="0.2", linestyle=BOUNDS[place % len(BOUNDS)], linewidth=1.2, label=name)
+            if chance is not None:
+                axes.axhline(100 * chance, color="0.45", linestyle=(0, (6, 3)), linewidth=1, zorder=1)
+            if chance is not None and number == 0:
+                # at the end where the lines leave it more room
+                rooms = [
+                    min(abs((line.estimates(ACCURACY) or [(0.0, 0.0, 0.0, 0.0)])[end][1] - chance) for line in lines)
+                    for end in (0, -1)
+                ]
+                at, side = (0.005, "left") if rooms[0] > rooms[1] else (0.995, "right")
+                axes.annotate(
+                    f"chance {100 * chance:.3g} %", (at, 100 * chance), xycoords=("axes fraction", "data"),
+                    xytext=(0, -3), textcoords="offset points", ha=side, va="top", color="0.35", fontsize="small",
+                )  # fmt: skip
+            axes.set_ylim(-2, 102)
+            if panel is not None:
+                axes.set_title(panel, fontsize="medium")
+            if number % columns == 0:
+                axes.set_ylabel("Accuracy (%)")
+            _finish_axes(axes, lines, x_label)
+        for axes in all_axes[len(panels) :]:
+            axes.set_axis_off()
+        _finish_figure(figure, figure.axes, title, f"Bars: 95 % intervals, {_trials(every, ACCURACY)} per point")
         _save(figure, path)
 
 
@@ -193,22 +285,30 @@ def _trials(lines: list[Series], metric: Metric) -> str:
     return f"{most:,} {metric.denominator}" if least == most else f"{least:,} to {most:,} {metric.denominator}"
 
 
-def _finish_axes(axes: Any, lines: list[Series]) -> None:
-    axes.set_xlabel("SNR (dB)")
+def _finish_axes(axes: Any, lines: list[Series], x_label: str = "SNR (dB)") -> None:
+    axes.set_xlabel(x_label)
     ticks = _ticks(lines)
     if len(ticks) <= 14:
         axes.set_xticks(ticks, [f"{t:g}".replace("-", "\N{MINUS SIGN}") for t in ticks])
 
 
 def _ticks(lines: list[Series]) -> list[float]:
-    return sorted({snr_db for line in lines for snr_db, _ in line.points})
+    return sorted({x for line in lines for x, _ in line.points})
 
 
 def _finish_figure(figure: Figure, axes: Any, title: str | None, note: str) -> None:
-    """Title above, legend in columns and the note below; the figure grows with the legend, not the axes smaller."""
+    """Title above, legend in columns and the note below; the figure grows with the legend, not the axes smaller.
+
+    axes : those whose lines the legend names; a list of them where they differ, the same label once
+    """
     if title:
         figure.suptitle(title, fontsize="large")
-    handles, labels = axes.get_legend_handles_labels()
+    entries: dict[str, Any] = {}
+    for one in axes if isinstance(axes, list) else [axes]:
+        for handle, label in zip(*one.get_legend_handles_labels(), strict=True):
+            entries.setdefault(label, handle)
+    ordered = sorted(entries.items(), key=lambda entry: isinstance(entry[1], Line2D))  # lines across the figure last
+    labels, handles = [label for label, _ in ordered], [handle for _, handle in ordered]
     width = max(len(label) for label in labels)
     columns = max(1, min(len(labels), 4, int(figure.get_figwidth() * 13 / (width + 8))))
     figure.set_figheight(figure.get_figheight() + 0.2 * -(-len(labels) // columns))

@@ -37,7 +37,7 @@ PRESETS: dict[str, dict[str, dict[str, Any]]] = {
             "batch_size": 64,
             "warmup_epochs": 1.0,
             "channel_ramp": 0.0,
-            "attack_epsilon": 0.1,
+            "attack_epsilon": 0.06,
             "attack_steps": 4,
             "weight_perturbation": 0.005,
         },

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -139,8 +139,8 @@ SECTIONS: dict[str, tuple[str, str, Callable[[Record], list[str]]]] = {
     ),
     "fig8_accuracy_vs_ssnr_digits": (
         "Fig. 8: semantic noise over the air",
-        "Accuracy rises with the signal-to-semantic-noise ratio; `masked-vqvae+fim+at` is best; adversarial training against "
-        "noise at the source helps little.",
+        "Accuracy rises with the signal-to-semantic-noise ratio; `masked-vqvae+fim+at` is best; adversarial training "
+        "helps little against this noise.",
         by_threat,
     ),
 }

@@ -32,6 +32,14 @@ def shared_archive(tmp_path_factory: pytest.TempPathFactory):
     return unpack
 
 
+@pytest.fixture(scope="session")
+def tiny_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of weights under the digits' names, of untrained codecs that compile in a moment."""
+    from tests.tiny_weights import write_tiny_weights
+
+    return write_tiny_weights(tmp_path_factory.mktemp("tiny_weights"))
+
+
 _COMPILED: dict = {}
 
 

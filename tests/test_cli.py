@@ -36,7 +36,8 @@ def command(*arguments: str) -> Result:
 
 
 def accuracy(*arguments: str) -> Result:
-    return invoke_sim("accuracy_vs_snr", [*arguments, "--max-images", "8"])
+    systems = () if "--systems" in arguments else ("--systems", "masked-vqvae,jpeg-ldpc")
+    return invoke_sim("accuracy_vs_snr", [*arguments, *systems, "--epsilon", "0", "--max-images", "8"])
 
 
 def refused(result: Result, *words: str) -> str:

@@ -65,8 +65,8 @@ def test_at_high_snr_nothing_is_lost_and_at_low_snr_much(jscc, batch):
 
 
 def test_streams_that_do_not_fit_are_refused():
+    link = LinkSettings(num_streams=5, num_rx_ant=5)
     with pytest.raises(UserError, match="num_streams"):
-        link = LinkSettings(num_streams=5, num_rx_ant=5)
         make_system("jscc", "digits", link, JpegSettings(), no_mean_image)
 
 

@@ -8,16 +8,8 @@ from typing import Any
 import numpy as np
 from pydantic import Field
 
-from sc_sionna.attacks.source import (
-    Loss,
-    Objective,
-    as_inputs,
-    ascent_direction,
-    cross_entropy,
-    margin,
-    project,
-    random_start,
-)
+from sc_sionna.attacks.objective import Loss, Objective, cross_entropy, margin
+from sc_sionna.attacks.source import as_inputs, ascent_direction, project, random_start
 from sc_sionna.attacks.victim import Victim
 from sc_sionna.config import Settings
 from sc_sionna.errors import UserError

@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from sc_sionna.attacks.source import LOSSES, NO_GRADIENT, Objective, as_inputs
+from sc_sionna.attacks.objective import LOSSES, NO_GRADIENT, Objective
+from sc_sionna.attacks.source import as_inputs
 from sc_sionna.attacks.victim import Victim
 from sc_sionna.errors import UserError
 
@@ -95,7 +96,7 @@ def findings(
     return [
         Finding(
             "loss rises with steps",
-            bool(np.isfinite(path).all()) and late > path[0],
+            bool(np.isfinite(path).all()) and late > float(path[0]),
             f"{path[0]:.4g} at the first step, {late:.4g} over the last third of {len(path)}",
         ),
         Finding(
@@ -120,7 +121,7 @@ def findings(
         ),
         Finding(
             "accuracy goes towards zero",
-            accuracies[-1] <= floor,
+            bool(accuracies[-1] <= floor),
             f"{accuracies[-1]:.3f} at ε = {curve[-1][0]:g}, limit {floor:g}",
         ),
     ]

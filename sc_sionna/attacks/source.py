@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -11,156 +10,12 @@ import numpy as np
 from keras import ops
 from pydantic import Field, model_validator
 
+from sc_sionna.attacks.objective import LOSSES, Objective
 from sc_sionna.attacks.victim import Victim
-from sc_sionna.autodiff import compile_function, value_and_input_grad
 from sc_sionna.config import Settings
 from sc_sionna.errors import UserError
 
 Norm = Literal["linf", "l2"]
-NO_GRADIENT = (
-    "the attacked system has no gradient with respect to the image; give its quantiser and link a straight-through pass, "
-    "or use the black-box attack"
-)
-
-# ---------------------------------------------------------------- what the noise maximises, one value per row
-
-
-def _need(outputs: dict[str, Any], name: str, loss: str) -> Any:
-    if name not in outputs:
-        raise UserError(
-            f"loss = {loss!r}: needs the output {name!r}, the system has {', '.join(outputs)}; choose another"
-        )
-    return outputs[name]
-
-
-def cross_entropy(outputs: dict[str, Any], labels: Any, reference: Any) -> Any:
-    """−log softmax(logits)[label]: ``[B]``."""
-    logits = _need(outputs, "logits", "cross_entropy")
-    true = ops.sum(logits * ops.one_hot(labels, logits.shape[-1], dtype=logits.dtype), axis=-1)
-    return ops.logsumexp(logits, axis=-1) - true
-
-
-def margin(outputs: dict[str, Any], labels: Any, reference: Any) -> Any:
-    """Largest other logit minus the label's, above 0 for a wrong class: ``[B]``. It never saturates."""
-    logits = _need(outputs, "logits", "margin")
-    true = ops.one_hot(labels, logits.shape[-1], dtype=logits.dtype)
-    return ops.max(logits - 1e9 * true, axis=-1) - ops.sum(logits * true, axis=-1)
-
-
-def correct(outputs: dict[str, Any], labels: Any, reference: Any) -> Any:
-    """1 where the class is right, else 0: ``[B]``. No loss; an :class:`Objective` makes it accuracy over draws."""
-    predicted = ops.argmax(_need(outputs, "logits", "correct"), axis=-1)
-    return ops.cast(ops.equal(ops.cast(predicted, labels.dtype), labels), "float32")
-
-
-def reconstruction(outputs: dict[str, Any], labels: Any, reference: Any) -> Any:
-    """Mean squared error of the received image against the clean one: ``[B]``."""
-    return ops.mean(ops.square(_need(outputs, "image", "reconstruction") - reference), axis=(1, 2, 3))
-
-
-def embedding(outputs: dict[str, Any]) -> Any:
-    """The unit vector that retrieval compares, along the mean token: ``[B, D]``."""
-    mean = ops.mean(ops.cast(_need(outputs, "tokens", "retrieval"), "float32"), axis=1)
-    return mean * ops.rsqrt(ops.sum(ops.square(mean), axis=-1, keepdims=True) + 1e-12)
-
-
-def retrieval(outputs: dict[str, Any], labels: Any, reference: Any) -> Any:
-    """1 − cosine similarity of the embedding to the clean image's: ``[B]``."""
-    return 1.0 - ops.sum(embedding(outputs) * reference, axis=-1)
-
-
-Loss = Callable[[dict[str, Any], Any, Any], Any]
-LOSSES: dict[str, Loss] = {
-    "cross_entropy": cross_entropy,
-    "margin": margin,
-    "reconstruction": reconstruction,
-    "retrieval": retrieval,
-}
-Target = tuple[np.ndarray, np.ndarray]  # labels [I], and what the loss compares the outputs with, a row per image
-
-
-class Objective:
-    """The loss of each image averaged over draws, and its gradient: the one pass that all attacks share.
-
-    Each image is repeated ``draws`` times with a row of the draw each (expectation over transformation, Athalye et al.
-    2018, arXiv:1707.07397). Images are worked off ``batch_size`` at a time, the last part padded, in one graph.
-    """
-
-    def __init__(self, victim: Victim, loss: Loss, draws: int, batch_size: int) -> None:
-        self.victim, self.loss, self.draws, self.batch_size = victim, loss, draws, batch_size
-        self._losses = compile_function(lambda *inputs: (self._mean_losses(*inputs),))
-        self._gradient = compile_function(self._losses_and_gradient)
-        self._embedding = compile_function(lambda *inputs: (self._mean_embedding(*inputs),))
-
-    def draw(self, count: int, generator: np.random.Generator) -> tuple[np.ndarray, ...]:
-        """Fresh draws for ``count`` images: ``count · draws`` rows, those of an image together."""
-        return self.victim.draw(count * self.draws, generator)
-
-    def target(self, images: np.ndarray, labels: np.ndarray, generator: np.random.Generator) -> Target:
-        """Labels, and the clean image, or for retrieval its mean embedding over draws."""
-        if self.loss is not retrieval:
-            return labels, images
-        (clean,) = self._in_parts(self._embedding, (images, labels, images), self.draw(len(images), generator))
-        return labels, clean
-
-    def losses(self, images: np.ndarray, target: Target, draw: tuple[np.ndarray, ...]) -> np.ndarray:
-        """Loss of each image ``[I]``; a forward pass, no gradient."""
-        return self._in_parts(self._losses, (images, *target), draw)[0]
-
-    def gradient(
-        self, images: np.ndarray, target: Target, draw: tuple[np.ndarray, ...]
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Loss of each image ``[I]`` and its gradient ``[I, H, W, 3]``; a forward and a backward pass."""
-        losses, gradient = self._in_parts(self._gradient, (images, *target), draw)
-        return losses, gradient
-
-    def _repeat(self, x: Any) -> Any:
-        return x if self.draws == 1 else ops.repeat(x, self.draws, axis=0)
-
-    def _mean(self, x: Any) -> Any:
-        return ops.mean(ops.reshape(x, (-1, self.draws, *x.shape[1:])), axis=1)
-
-    def _mean_losses(self, images: Any, labels: Any, reference: Any, *draw: Any) -> Any:
-        outputs = self.victim.outputs(self._repeat(images), *draw)
-        return self._mean(ops.cast(self.loss(outputs, self._repeat(labels), self._repeat(reference)), "float32"))
-
-    def _mean_embedding(self, images: Any, labels: Any, reference: Any, *draw: Any) -> Any:
-        return self._mean(embedding(self.victim.outputs(self._repeat(images), *draw)))
-
-    def _losses_and_gradient(self, images: Any, labels: Any, reference: Any, *draw: Any) -> tuple[Any, Any]:
-        def total(x: Any) -> tuple[Any, Any]:
-            losses = self._mean_losses(x, labels, reference, *draw)
-            return ops.sum(losses), losses
-
-        try:
-            (_, losses), gradient = value_and_input_grad(total, images)
-        except RuntimeError as error:  # PyTorch raises where TensorFlow returns None
-            if "require grad" in str(error) or "not have been used" in str(error):
-                raise UserError(NO_GRADIENT) from None
-            raise
-        if gradient is None:
-            raise UserError(NO_GRADIENT)
-        return losses, gradient
-
-    def _in_parts(
-        self, function: Callable[..., Any], arrays: tuple[np.ndarray, ...], draw: tuple[np.ndarray, ...]
-    ) -> list[np.ndarray]:
-        count, size = len(arrays[0]), self.batch_size
-        arrays = (self.victim.prepare(arrays[0]), *arrays[1:])
-        parts = []
-        for start in range(0, count, size):
-            inputs = [_rows(x, start, size) for x in arrays]
-            inputs += [_rows(x, start * self.draws, size * self.draws) for x in draw]
-            results = function(*[ops.convert_to_tensor(x) for x in inputs])
-            parts.append([ops.convert_to_numpy(x) for x in results])
-        return [np.concatenate(column)[:count] for column in zip(*parts, strict=True)]
-
-
-def _rows(x: np.ndarray, start: int, size: int) -> np.ndarray:
-    """``size`` rows from ``start``, filled up with the first of them."""
-    part = x[start : start + size]
-    return part if len(part) == size else np.concatenate([part, np.repeat(part[:1], size - len(part), axis=0)])
-
 
 # ---------------------------------------------------------------- geometry of the budget, on the host
 

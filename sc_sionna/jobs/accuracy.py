@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
@@ -21,8 +21,9 @@ from sc_sionna.jobs.noise import SemanticNoise
 from sc_sionna.metrics import ACCURACY
 from sc_sionna.plotting import plot_accuracy_vs_snr
 from sc_sionna.sweep import Point, Record, StopRule
-from sc_sionna.systems import SYSTEM_NAMES, Batch, System, make_system
-from sc_sionna.training.weights import read_description
+from sc_sionna.systems import Batch, System, describe_system, make_system, parse_system
+
+Draw = Callable[[Record, Path], None]
 
 
 class AccuracySettings(SweepSettings):
@@ -32,7 +33,9 @@ class AccuracySettings(SweepSettings):
     preset: str = Field("digits", description="the preset whose trained systems are compared")
     dataset: str = Field("digits", description="the data set of the test images")
     systems: tuple[str, ...] = Field(
-        ("masked-vqvae", "jpeg-ldpc"), min_length=1, description="the systems that are compared"
+        ("masked-vqvae", "jpeg-ldpc"),
+        min_length=1,
+        description="the systems that are compared: SCHEME, SCHEME@VARIANT or SCHEME[setting=value,...]",
     )
     snr_db: tuple[float, ...] = Field((-9, -6, -3, 0, 3, 6, 9, 12, 15, 18), min_length=1, description="the SNRs in dB")
     max_images: int | None = Field(None, ge=1, description="the number of test images; null for all")
@@ -44,36 +47,54 @@ class AccuracySettings(SweepSettings):
     )
     clean: bool = Field(True, description="false to leave out the points without semantic noise")
     threats: dict[str, Threat] = Field(default_factory=dict, description="semantic noise by the name in the record")
+    left_out: dict[str, tuple[str, ...]] = Field(
+        default_factory=dict, description="by threat, the systems that it is not run on"
+    )
     stop: StopRule = Field(default_factory=StopRule)
     seed: int = Field(1, ge=0, description="the run seed")
 
     @model_validator(mode="after")
     def _check(self) -> AccuracySettings:
         for name in self.systems:
-            if name not in SYSTEM_NAMES:
-                raise ValueError(f"system = {name!r}: unknown; choose {', '.join(SYSTEM_NAMES)}")
+            parse_system(name)
         if len(set(self.systems)) < len(self.systems):
             raise ValueError(f"systems = {', '.join(self.systems)}: one occurs twice; name each once")
         if not self.clean and not self.threats:
             raise ValueError(
                 "clean = False: without threats nothing is left to run; name a threat, or set clean = true"
             )
+        for threat, names in self.left_out.items():
+            unknown = [name for name in names if name not in self.systems]
+            if threat not in self.threats or unknown:
+                what, known = (unknown[0], self.systems) if threat in self.threats else (threat, tuple(self.threats))
+                raise ValueError(f"left_out: {what!r} is not compared; choose {', '.join(known) or 'a threat first'}")
         return self
 
 
 class AccuracyJob(Job):
-    """Points (system, SNR); every system sees the same test images, each once, and at an SNR the same fading and noise.
+    """Points (system, SNR, threat); all see the same test images, each once, and at an SNR the same fading and noise.
 
     settings : what is compared
     data_dir : folder with DATASET/SPLIT/CLASS/FILE images, or None for the built-in data set
     weights : folder of the trained weights, or None for those of the package
+    figure : draws a record, where that is not accuracy against SNR
+    more_notes : what that figure needs beside the points, see :meth:`notes`
     """
 
     metric = ACCURACY
 
-    def __init__(self, settings: AccuracySettings, data_dir: Path | None = None, weights: Path | None = None) -> None:
+    def __init__(
+        self,
+        settings: AccuracySettings,
+        data_dir: Path | None = None,
+        weights: Path | None = None,
+        figure: Draw | None = None,
+        more_notes: Callable[[AccuracyJob], dict[str, Any]] | None = None,
+    ) -> None:
         self.settings, self.data_dir, self.weights = settings, data_dir, weights
-        described = {name: read_description(weights, settings.preset, name) for name in settings.systems}
+        self.figure, self.more_notes = figure, more_notes
+        described = {name: describe_system(name, settings.preset, weights) for name in settings.systems}
+        self.described = {name: preset for name, (preset, _) in described.items()}
         self.codec = next(iter(described.values()))[0].codec
         self.weights_sha256 = {name: description["sha256"] for name, (_, description) in described.items()}
         test = load(settings.dataset, "test", data_dir, self.codec.image_size)
@@ -94,7 +115,13 @@ class AccuracyJob(Job):
     def points(self) -> list[Point]:
         s = self.settings
         threats = [*([None] if s.clean else []), *s.threats]
-        return [Point(name, snr_db, threat) for snr_db in s.snr_db for threat in threats for name in s.systems]
+        return [
+            Point(name, snr_db, threat)
+            for snr_db in s.snr_db
+            for threat in threats
+            for name in s.systems
+            if name not in s.left_out.get(threat or "", ())
+        ]
 
     def system(self, name: str) -> System:
         """A system with its weights, built when first asked for."""
@@ -134,19 +161,26 @@ class AccuracyJob(Job):
         """Accuracy of guessing, and of every system where nothing goes wrong on the air; what the attackers knew and did."""
         notes: dict[str, Any] = {
             "chance": 1.0 / self.codec.num_classes,
-            "error_free_accuracy": {name: self._error_free(name) for name in self.settings.systems},
+            "error_free_accuracy": {name: self.error_free(name) for name in self.settings.systems},
         }
         if self.settings.threats:
             notes["attacker_knows"] = {name: KNOWLEDGE[t.kind] for name, t in self.settings.threats.items()}
             notes["realised_ssnr_db"] = self.noise.realised_ssnr_db()
-        return notes
+        return notes | (self.more_notes(self) if self.more_notes else {})
 
-    def _error_free(self, name: str) -> float:
+    def error_free(self, name: str, threat: Threat | None = None) -> float:
+        """Accuracy over all images where nothing goes wrong on the air, under noise at the transmitter if given."""
         system, top = self.system(name), max(self.settings.snr_db)
         batches = [self.batch(number) for number in range(self.max_batches or 0)]
+        if threat is not None:
+            noise = SemanticNoise({"error-free": threat}, self.settings.seed, lambda count: self._train().head(count))
+            batches = [replace(b, images=noise.images(system, "error-free", b)) for b in batches]
         return sum(int((system.intact(b, top) == b.labels).sum()) for b in batches) / len(self.images)
 
     def draw(self, record: Record, path: Path) -> None:
+        if self.figure is not None:
+            self.figure(record, path)
+            return
         s = self.settings
         title = f"{self.images.name}: task accuracy over {s.link.channel} {s.link.num_tx_ant}x{s.link.num_rx_ant}"
         title += f", {s.link.num_streams} streams, {s.link.modulation}"

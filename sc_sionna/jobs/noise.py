@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
 from sc_sionna import rng
+from sc_sionna.attacks.objective import Objective
 from sc_sionna.attacks.over_the_air import OverTheAirAttack
 from sc_sionna.attacks.source import SourceAttack, random_sign_noise
 from sc_sionna.attacks.threat import Threat
@@ -24,6 +26,7 @@ class SemanticNoise:
 
     def __init__(self, threats: dict[str, Threat], run_seed: int, collected: Callable[[int], Images]) -> None:
         self.threats, self.run_seed, self._collected = threats, run_seed, collected
+        self._objectives: dict[tuple[Any, ...], Objective] = {}  # one compiled pass serves every ε
         self._attacks: dict[tuple[str, str], SourceAttack] = {}
         self._images: dict[tuple[str, str, int], np.ndarray] = {}
         self._air: dict[tuple[str, str], OverTheAirAttack] = {}
@@ -41,7 +44,10 @@ class SemanticNoise:
                 self._images[key] = random_sign_noise(batch.images, threat.source.epsilon, generator)
             else:
                 if key[:2] not in self._attacks:
-                    self._attacks[key[:2]] = SourceAttack(system.victim(), threat.source)
+                    s = threat.source
+                    same = system.name, s.loss, s.draws, s.batch_size
+                    self._attacks[key[:2]] = SourceAttack(system.victim(), s, self._objectives.get(same))
+                    self._objectives[same] = self._attacks[key[:2]].objective
                 self._images[key] = self._attacks[key[:2]](batch.images, batch.labels, generator)
         return self._images[key]
 

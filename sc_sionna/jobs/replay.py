@@ -49,13 +49,14 @@ def replay_record(
         results, seconds = run_job(job, Path(scratch) / "replay.sqlite", quiet, stop)
     again = record_of(job, record.name, results, seconds)
     comparisons = compare(record, again)
-    width = max((len(c.point.system) for c in comparisons), default=6)
+    names = [c.point.system + (f", {c.point.threat}" if c.point.threat else "") for c in comparisons]
+    width = max((len(name) for name in names), default=6)
     print(f"{'system':{width}}  {'SNR dB':>6}  {'stored':>8}  {'replayed':>8}  {'z':>6}  same batches")
-    for c in comparisons:
+    for name, c in zip(names, comparisons, strict=True):
         same = {True: "equal", False: "DIFFER", None: "-"}[c.exact]
         verdict = "" if c.agree else "  DISAGREES"
         stored, replayed = (f"{value:8.4f}" for value in (c.point.value, c.other.value))
-        print(f"{c.point.system:{width}}  {c.point.snr_db:6g}  {stored}  {replayed}  {c.z:6.2f}  {same}{verdict}")
+        print(f"{name:{width}}  {c.point.snr_db:6g}  {stored}  {replayed}  {c.z:6.2f}  {same}{verdict}")
     agree = sum(c.agree for c in comparisons)
     print(f"{agree} of {len(comparisons)} points agree")
     return 0 if comparisons and agree == len(comparisons) else 1

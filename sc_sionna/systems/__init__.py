@@ -1,25 +1,32 @@
 """The schemes of Sec. V, one signature: a batch of images and an SNR to named outputs and integer counts.
 
+A system's name is a scheme's, with ``@VARIANT`` for weights of a sub-folder of the weights folder, and ``[field=value,...]``
+for settings of the codec that are changed at test time: ``masked-vqvae@J16``, ``masked-vqvae+fim[masking_ratio=0.25]``.
+
 Each ``transmit`` is the block diagram, a line per arrow. What does not depend on the SNR (kept patches, encoder, JPEG
 streams, the classification of an image that arrived intact) is done once per batch and reused over a sweep.
 """
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from sc_sionna.baselines.jpeg_ldpc import JpegSettings
-from sc_sionna.config import LinkSettings
+from sc_sionna.config import LinkSettings, Preset
 from sc_sionna.errors import UserError
 from sc_sionna.presets import SYSTEMS
 from sc_sionna.systems.base import AirSurface, Batch, System
 from sc_sionna.systems.jpeg_ldpc import JpegLdpcSystem
 from sc_sionna.systems.jscc import JsccSystem
 from sc_sionna.systems.masked_vqvae import Decoding, MaskedVqvaeSystem
-from sc_sionna.training.weights import load_codec
+from sc_sionna.training.weights import PACKAGED, has_weights, load_codec, read_description
 
 __all__ = [
     "SYSTEM_NAMES",
@@ -29,10 +36,86 @@ __all__ = [
     "JsccSystem",
     "MaskedVqvaeSystem",
     "System",
+    "SystemName",
+    "describe_system",
     "make_system",
+    "parse_system",
+    "split_systems",
+    "trained_systems",
 ]
 
 SYSTEM_NAMES = tuple(SYSTEMS)
+# Settings of the codec on which no weight's shape depends
+CHANGEABLE = (
+    "masking_ratio",
+    "masking",
+    "noise_energy",
+    "importance_threshold",
+    "importance",
+    "similarity_threshold",
+)
+_NAME = re.compile(r"(?P<scheme>[^@\[\]]*)(@(?P<variant>\w[\w.-]*))?(\[(?P<changes>.+)\])?")
+_COMMA = re.compile(r",(?![^\[]*\])")  # outside brackets
+
+
+@dataclass(frozen=True)
+class SystemName:
+    """A system's name in its parts: ``scheme@variant[changes]``."""
+
+    scheme: str
+    variant: str | None
+    changes: dict[str, Any]
+
+    def folder(self, weights: Path | None) -> Path | None:
+        """Where the weights are; ``weights`` is the folder of all, None for the package's."""
+        return weights if self.variant is None else (weights or PACKAGED) / self.variant
+
+
+def parse_system(name: str) -> SystemName:
+    """The parts of a system's name; UserError for an unknown scheme, a malformed name, or a setting that is fixed."""
+    form = "write SCHEME, SCHEME@VARIANT or SCHEME[setting=value,...]"
+    match = _NAME.fullmatch(name)
+    if match is None:
+        raise UserError(f"system = {name!r}: malformed; {form}")
+    scheme, variant, text = match["scheme"], match["variant"], match["changes"]
+    if scheme not in SYSTEM_NAMES:
+        raise UserError(f"system = {scheme!r}: unknown; choose {', '.join(SYSTEM_NAMES)}")
+    changes: dict[str, Any] = {}
+    for change in _COMMA.split(text) if text else []:
+        field, equals, value = change.partition("=")
+        if not equals or not value or field in changes:
+            raise UserError(f"system = {name!r}: {change!r} is not a setting, or one that occurs twice; {form}")
+        if field not in CHANGEABLE:
+            raise UserError(
+                f"system = {name!r}: {field!r} is fixed by the weights, or unknown; at test time set "
+                f"{', '.join(CHANGEABLE)}"
+            )
+        try:
+            changes[field] = json.loads(value)
+        except json.JSONDecodeError:
+            changes[field] = value
+    if changes and scheme.startswith("jpeg-ldpc"):
+        raise UserError(
+            f"system = {name!r}: JPEG+LDPC sends no patches, so it has none of these settings; name {scheme!r}"
+        )
+    return SystemName(scheme, variant, changes)
+
+
+def split_systems(text: str) -> tuple[str, ...]:
+    """Names separated by commas; a comma within brackets separates settings."""
+    return tuple(_COMMA.split(text))
+
+
+def trained_systems(preset: str, weights: Path | None = None) -> tuple[str, ...]:
+    """The schemes of which there are weights."""
+    return tuple(name for name in SYSTEM_NAMES if has_weights(weights, preset, name))
+
+
+def describe_system(name: str, preset: str, weights: Path | None = None) -> tuple[Preset, dict[str, Any]]:
+    """A system's settings, with those of its name, and the description of its weights. UserError as :func:`make_system`."""
+    parts = parse_system(name)
+    found, description = read_description(parts.folder(weights), preset, parts.scheme)
+    return found.with_(codec=found.codec.with_(**parts.changes)), description
 
 
 def make_system(
@@ -44,17 +127,16 @@ def make_system(
     weights: Path | None = None,
     decoding: Decoding = "hard",
 ) -> System:
-    """A scheme by name with its stored weights.
+    """A system by name with its stored weights.
 
     mean_image : gives the mean training image uint8 [H, W, 3], which JPEG+LDPC shows for a lost stream
     weights : folder, default the package's
     decoding : of indices, "hard" or "soft"
 
-    Raises UserError for an unknown system, and weights that are missing or altered.
+    Raises UserError for an unknown system, settings that it cannot have, and weights that are missing or altered.
     """
-    if name not in SYSTEM_NAMES:
-        raise UserError(f"system = {name!r}: unknown; choose {', '.join(SYSTEM_NAMES)}")
-    model, _ = load_codec(preset, name, weights)
+    parts = parse_system(name)
+    model, _ = load_codec(preset, parts.scheme, parts.folder(weights), parts.changes)
     if name.startswith("jpeg-ldpc"):
         return JpegLdpcSystem(name, model, link, jpeg, mean_image)
     if name.startswith("jscc"):

@@ -59,7 +59,8 @@ class System(Protocol):
     * ``counts(batch, outputs)``: the integers of a batch, see :mod:`sc_sionna.metrics`
     * ``budget(images)``: cost of an image on the air, the mean over uint8 images ``[M, H, W, 3]`` where it varies
     * ``victim()``: the pass from image to class that an attacker at the source differentiates
-    * ``air_surface(batch, snr_db)``: what an attacker at the receiver differentiates; UserError where there is no gradient
+    * ``air_surface(batch, snr_db)``: what an attacker at the receiver has and differentiates; where there is no gradient its
+      loss is a UserError, and only noise that needs none can be made of it
     """
 
     name: str

@@ -109,6 +109,8 @@ class JpegLdpcSystem:
         bits = np.zeros((len(payloads), link.framing.payload_bits), np.int32)  # -> [B, blocks·payload]
         for row, payload in zip(bits, payloads, strict=True):
             row[: len(payload)] = payload
+        if interference is not None and interference.shape[1] < link.framing.num_channel_uses:
+            interference = np.tile(interference, (1, link.framing.num_blocks, 1))  # of one block, see air_surface
         received = link(bits, snr_db, batch.link_seed(snr_db), num_blocks=num_blocks, interference=interference)
         received_bits = np.asarray(received.bits)
         unsent = np.arange(link.framing.num_blocks) >= num_blocks[:, None]
@@ -155,7 +157,18 @@ class JpegLdpcSystem:
         return JpegVictim(self.classifier, lambda count, _: np.tile(keep, (count, 1)), snr_db=0.0, jpeg=self.jpeg)
 
     def air_surface(self, batch: Batch, snr_db: float) -> AirSurface:
-        raise UserError(
-            f"over-the-air attack on {self.name!r}: entropy-coded bits have no gradient; attack a learned scheme, or use "
-            "the control 'gaussian'"
-        )
+        """Signals of one code block, over which an attacker's noise repeats. The loss only says that it has no gradient."""
+        payloads = self._source(batch)[0]
+        bits = np.zeros((len(payloads), self.block_payload_bits), np.int32)
+        for row, payload in zip(bits, payloads, strict=True):
+            first = payload[: self.block_payload_bits]
+            row[: len(first)] = first
+        y, _, _ = self._link(1).received(bits, snr_db, batch.link_seed(snr_db))
+
+        def loss(*_: Any) -> Any:
+            raise UserError(
+                f"over-the-air attack on {self.name!r}: entropy-coded bits have no gradient; attack a learned scheme, or "
+                "use the control 'gaussian'"
+            )
+
+        return AirSurface(np.asarray(y), loss, ())

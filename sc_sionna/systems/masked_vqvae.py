@@ -9,7 +9,7 @@ import numpy as np
 from keras import ops
 
 from sc_sionna import rng
-from sc_sionna.attacks.source import cross_entropy
+from sc_sionna.attacks.objective import cross_entropy
 from sc_sionna.attacks.victim import CodecVictim
 from sc_sionna.autodiff import compile_function
 from sc_sionna.budget import Budget, digital_budget

@@ -1,7 +1,7 @@
 """A step of the source attack beside a plain training step and its forward and backward pass, in one run.
 
-All three work on the same 64 digits with the masked VQ-VAE of the preset, each with masks (and errors) drawn anew. Repetitions
-are interleaved, so that a busy machine slows all, and medians are kept.
+All three work on the same 64 digits with the masked VQ-VAE of the preset, each with masks (and errors) drawn anew.
+Repetitions are interleaved, so that a busy machine slows all, and medians are kept.
 """
 
 from __future__ import annotations
@@ -111,6 +111,7 @@ def format_attack(bench: AttackBench) -> str:
     verdict = "met" if bench.ratio <= MAX_RATIO else "NOT met"
     lines += [
         "",
-        f"Goal: a step of the attack costs <= {MAX_RATIO:g} forward and backward passes; measured {bench.ratio:.2f}: {verdict}",
+        f"Goal: a step of the attack costs <= {MAX_RATIO:g} forward and backward passes; measured {bench.ratio:.2f}: "
+        + verdict,
     ]
     return "\n".join(lines)

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from keras import ops
 
+from sc_sionna.attacks import objective as objective_module
 from sc_sionna.attacks import source
 from sc_sionna.attacks.adaptive import (
     AdaptiveSettings,
@@ -15,7 +16,8 @@ from sc_sionna.attacks.adaptive import (
     cross_entropy_with_importance,
     worst_case,
 )
-from sc_sionna.attacks.source import LOSSES, Objective, SourceAttack, SourceAttackSettings
+from sc_sionna.attacks.objective import LOSSES, Objective
+from sc_sionna.attacks.source import SourceAttack, SourceAttackSettings
 from sc_sionna.attacks.victim import CodecVictim
 from sc_sionna.errors import UserError
 from sc_sionna.semantic.codec import SemanticCodec, make_masking
@@ -83,7 +85,7 @@ class TestSquare:
         def forbidden(*_):
             raise AssertionError("Square asked for a gradient")
 
-        monkeypatch.setattr(source, "value_and_input_grad", forbidden)
+        monkeypatch.setattr(objective_module, "value_and_input_grad", forbidden)
         images = np.clip(seeded(2).normal(0.5, 0.4, (3, 4, 4, 3)), 0, 1).astype(np.float32)
         labels = np.array([0, 1, 0], np.int32)
         victim = SteppedVictim()

@@ -6,17 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sc_sionna.attacks.source import (
-    LOSSES,
-    Objective,
-    SourceAttack,
-    SourceAttackSettings,
-    ascent_direction,
-    correct,
-    cross_entropy,
-    margin,
-    random_sign_noise,
-)
+from sc_sionna.attacks.objective import LOSSES, Objective, correct, cross_entropy, margin
+from sc_sionna.attacks.source import SourceAttack, SourceAttackSettings, ascent_direction, random_sign_noise
 from sc_sionna.attacks.victim import CodecVictim
 from sc_sionna.errors import UserError
 from sc_sionna.semantic.codec import SemanticCodec, make_masking

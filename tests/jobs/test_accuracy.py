@@ -178,7 +178,8 @@ def test_killed_in_the_middle_and_started_again_the_counts_are_those_of_an_unint
     compiled_systems, tmp_path: Path
 ) -> None:
     """The script itself under SIGKILL; the same command line goes on and completes it."""
-    options = ["--quick", "--max-images", "16", "--snr-db=-9:18:1", "--quiet"]
+    options = ["--quick", "--max-images", "16", "--snr-db=-9:18:1", "--quiet", "--epsilon", "0"]
+    options += ["--systems", "masked-vqvae,jpeg-ldpc"]
     cut, whole = tmp_path / "cut", tmp_path / "whole"
     command = [sys.executable, str(ROOT / "sims" / "accuracy_vs_snr.py"), *options, "--out", str(cut)]
     store = cut / "runs" / "accuracy_vs_snr_digits_quick.sqlite"

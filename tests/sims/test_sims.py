@@ -70,7 +70,8 @@ def test_overhead_writes_table_one_and_this_links_budgets(tmp_path: Path) -> Non
 
 
 def test_quick_accuracy_sweep_writes_record_and_figure(compiled_systems, tmp_path: Path) -> None:
-    options = ["--quick", "--max-images", "16", "--snr-db=-9,40", "--out", str(tmp_path), "--quiet"]
+    options = ["--quick", "--max-images", "16", "--snr-db=-9,40", "--out", str(tmp_path), "--quiet", "--epsilon", "0"]
+    options += ["--systems", "masked-vqvae,jpeg-ldpc"]
     printed = run_sim("accuracy_vs_snr", options)
     record = read_record(tmp_path / "records" / "accuracy_vs_snr_digits_quick.json")
     assert [(p.system, p.snr_db) for p in record.points] == [

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
-import os
 from pathlib import Path
-
-os.environ["KERAS_BACKEND"] = "torch"
 
 import numpy as np
 import pytest
@@ -31,9 +28,9 @@ def test_two_steps_and_weights_for_tensorflow():
     from sc_sionna.training.loop import Trainer
     from sc_sionna.training.weights import load_codec, save_weights
 
-    preset: Preset = make_preset(
-        "digits", "masked-vqvae", train={"epochs": 1, "pretrain_epochs": 1, "batch_size": 64, "val_repeats": 1}
-    )
+    train = {"epochs": 1, "pretrain_epochs": 1, "batch_size": 64, "val_repeats": 1}
+    adversarial = {"attack_epsilon": 0.05, "attack_steps": 1, "weight_perturbation": 0.005}
+    preset: Preset = make_preset("digits", "masked-vqvae", train={**train, **adversarial})
     lines: list[dict] = []
     run_dir = EXCHANGE / "run"
     for old in run_dir.glob("*"):

@@ -1,0 +1,134 @@
+"""The figures' scripts on a few images: what they run, write and say."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+
+from sc_sionna.errors import UserError
+from sc_sionna.script import COMMON, Options, parse_numbers, source_threats, train_command
+from sc_sionna.sweep import read_record
+from sc_sionna.training.weights import PACKAGED
+from tests.sims.helpers import ROOT, invoke_sim, load_sim, run_sim
+from tests.sims.test_sims import is_figure
+
+FIGURES = (
+    "fig4_schemes_vs_snr",
+    "fig5_codebook_size",
+    "fig6_accuracy_vs_epsilon",
+    "fig7_accuracy_vs_reserving_ratio",
+    "fig8_accuracy_vs_ssnr",
+)
+
+
+def options(**changes: object) -> Options:
+    values = {"dataset": "digits", "systems": None, "max_images": None, "changes": (), "quick": False}
+    rest = {"out": Path("results"), "data_dir": None, "weights": None, "fresh": False, "quiet": True}
+    return Options(**{**values, **rest, **changes})  # type: ignore[arg-type]
+
+
+def run(name: str, tmp_path: Path, *arguments: str):
+    """A quick run on eight images; its record and what was printed."""
+    printed = run_sim(name, ["--quick", "--max-images", "8", "--out", str(tmp_path), "--quiet", *arguments])
+    is_figure(tmp_path / "figures" / f"{name}_digits_quick.png")
+    return read_record(tmp_path / "records" / f"{name}_digits_quick.json"), printed
+
+
+def test_every_figure_has_the_common_options_and_a_place_in_make() -> None:
+    target = re.search(r"FIGURES := (.*?)\n\n", (ROOT / "Makefile").read_text(), re.S)
+    assert target is not None
+    made = target[1].replace("\\\n", " ").split()
+    assert set(FIGURES) <= set(made)
+    for name in made:
+        assert (ROOT / "sims" / f"{name}.py").is_file()
+    for name in ("accuracy_vs_snr", *FIGURES):
+        shown = invoke_sim(name, ["--help"])
+        assert shown.exit_code == 0
+        for option in COMMON:
+            assert f"--{option.strip('_').replace('_', '-')}" in shown.stdout, (name, option)
+
+
+def test_fig4_has_both_bounds_and_a_panel_with_noise(compiled_systems, tmp_path: Path) -> None:
+    arguments = ("--systems", "jscc", "--snr-db=-9,40", "--epsilon", "0.1", "--steps", "2")
+    record, printed = run("fig4_schemes_vs_snr", tmp_path, *arguments)
+    threat = "semantic noise, ε = 0.1"
+    assert [(p.snr_db, p.threat) for p in record.points] == [(-9, None), (-9, threat), (40, None), (40, threat)]
+    bounds = record.notes["bounds"]
+    assert list(bounds) == ["upper bound: jscc, no noise of any kind", "lower bound: jscc, ε = 0.3, no channel noise"]
+    upper, lower = bounds.values()
+    assert upper == record.notes["error_free_accuracy"]["jscc"] > 0.7
+    assert lower < 0.3
+    assert f"lower bound: jscc, ε = 0.3, no channel noise: {100 * lower:.1f} %" in printed
+    assert f"accuracy in %, {threat}" in printed
+    assert record.settings["threats"][threat]["source"]["steps"] == 2
+
+
+def test_fig5_labels_lines_by_codebook_size(compiled_systems, tmp_path: Path) -> None:
+    record, _ = run("fig5_codebook_size", tmp_path, "--systems", "masked-vqvae", "--snr-db", "40", "--epsilon", "0")
+    assert record.notes["codebook_size"] == {"masked-vqvae": 64}
+    assert [p.threat for p in record.points] == [None]
+
+
+def test_fig6_takes_epsilon_from_the_threats(compiled_systems, tmp_path: Path) -> None:
+    arguments = ("--systems", "jpeg-ldpc", "--snr-db", "40", "--epsilons", "0,0.1,0.3", "--steps", "2")
+    record, _ = run("fig6_accuracy_vs_epsilon", tmp_path, *arguments)
+    assert [p.threat for p in record.points] == [None, "semantic noise, ε = 0.1", "semantic noise, ε = 0.3"]
+    values = [p.value for p in record.points]
+    assert values[0] > values[1] >= values[2]
+    # a list without 0 has no clean points; refused values name their limit
+    assert parse_numbers("0.1,0.3", "epsilons") == [0.1, 0.3]
+    for bad in ("0.1,much", "", "0.1,0.1"):
+        with pytest.raises(UserError, match=r"epsilons = .*: not different numbers"):
+            parse_numbers(bad, "epsilons")
+    refused = invoke_sim("fig6_accuracy_vs_epsilon", ["--epsilons=-0.1", "--out", str(tmp_path / "no")])
+    assert refused.exit_code == 2
+    assert "epsilon = -0.1" in refused.stderr
+    assert not (tmp_path / "no").exists()
+
+
+def test_fig7_changes_the_masking_ratio_at_test_time(compiled_systems, tmp_path: Path) -> None:
+    arguments = ("--systems", "masked-vqvae", "--snr-db", "40", "--ratios", "0.25,1", "--epsilons", "0")
+    record, _ = run("fig7_accuracy_vs_reserving_ratio", tmp_path, *arguments)
+    names = ["masked-vqvae[masking_ratio=0.75]", "masked-vqvae[masking_ratio=0]"]
+    assert [p.system for p in record.points] == names
+    budgets = [p.budget["payload_bits"] for p in record.points if p.budget]
+    assert budgets == [96, 384]
+    refused = invoke_sim("fig7_accuracy_vs_reserving_ratio", ["--systems", "masked-vqvae", "--ratios", "0,1"])
+    assert refused.exit_code == 2
+    assert "masking_ratio = 1" in refused.stderr
+
+
+def test_fig8_leaves_jpeg_to_the_control(compiled_systems, tmp_path: Path) -> None:
+    record, _ = run("fig8_accuracy_vs_ssnr", tmp_path, "--systems", "jpeg-ldpc", "--snr-db", "40", "--ssnr-db=-20,60")
+    assert [p.threat for p in record.points] == ["Gaussian, -20 dB", "Gaussian, 60 dB"]
+    lost, kept = (p.value for p in record.points)
+    assert lost < 0.5 < kept
+    assert record.settings["left_out"] == {
+        name: ["jpeg-ldpc"] for name in ("over the air, -20 dB", "over the air, 60 dB")
+    }
+
+
+def test_schemes_without_weights_are_named_with_the_command_that_trains_them(tmp_path: Path) -> None:
+    for suffix in (".json", ".weights.h5"):
+        shutil.copy(PACKAGED / f"digits-masked-vqvae{suffix}", tmp_path)
+    given = options(weights=tmp_path)
+    assert given.names(load_sim("fig5_codebook_size").SYSTEMS) == ("masked-vqvae",)
+    lines = given.notices
+    assert [line.partition(":")[0] for line in lines] == [f"masked-vqvae@J{size}" for size in (4, 16, 256)]
+    command = "python -m sc_sionna train digits --system masked-vqvae --set codec.codebook_size=16 "
+    assert command + "--out sc_sionna/weights/J16" in lines[1]
+    assert given.names() == ("masked-vqvae",)
+    assert f"jscc+at: no weights, left out; {train_command('digits', 'jscc+at')}" in given.notices
+    assert options(systems="a[b=1,c=2],d").names() == ("a[b=1,c=2]", "d")
+    assert options(dataset="mnist").names() == ("masked-vqvae",)  # the sweep then says how to train it
+
+
+def test_epsilon_follows_the_data_set() -> None:
+    assert options().epsilon(None) == 0.05
+    assert options(dataset="cifar10").epsilon(None) == options(dataset="mine").epsilon(None) == 8 / 255
+    assert options().epsilon(0.0) == 0
+    assert list(source_threats([0, 0.05])) == ["semantic noise, ε = 0.05"]
+    assert options(quick=True).settings(systems=("masked-vqvae",)).max_images == 128

@@ -1,0 +1,32 @@
+"""Weights of tiny untrained codecs under the names of the digits' schemes: what attacks them compiles in a moment."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from sc_sionna import rng
+from sc_sionna.config import CodecSettings
+from sc_sionna.presets import make_preset
+from sc_sionna.semantic.codec import SemanticCodec
+from sc_sionna.training.weights import save_weights
+
+SIZES = {
+    "image_size": 32, "patch_size": 8, "dim": 16, "depth": 2, "num_heads": 2, "decoder_dim": 16, "decoder_depth": 1,
+    "decoder_num_heads": 2, "head_dim": 16, "codebook_size": 16, "code_dim": 4,
+}  # fmt: skip
+TINY_DIGITS = CodecSettings(**SIZES)
+CODECS = {
+    "masked-vqvae": TINY_DIGITS,
+    "masked-vqvae+fim": TINY_DIGITS.with_(importance_layers=(0,), orthogonality_weight=0.1),
+    "jscc": TINY_DIGITS.with_(bottleneck="analog", masking_ratio=0.0),
+    "jpeg-ldpc": TINY_DIGITS.with_(bottleneck="none", masking_ratio=0.0),
+}
+
+
+def write_tiny_weights(folder: Path) -> Path:
+    """All of them, into ``folder``, which is returned."""
+    for name, settings in CODECS.items():
+        rng.set_global_seeds(1, name)
+        preset = make_preset("digits", name).with_(codec=settings.model_dump())
+        save_weights(folder, preset, SemanticCodec(settings).initialise(), {}, "none")
+    return folder

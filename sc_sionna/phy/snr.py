@@ -10,17 +10,19 @@ import tensorflow as tf
 from sc_sionna.config import LinkSettings
 from sc_sionna.errors import UserError
 
+MAX_DB = 200.0  # beyond it single precision loses the signal or the noise
+
 
 def noise_variance(snr_db: Any) -> Any:
     """Noise variance per receive antenna, ``no = 10^(-snr_db/10)``, for unit total transmit power: float32.
 
-    Values give a NumPy array and must be finite (else UserError); a symbolic tensor inside ``tf.function`` gives a tensor.
+    Values give a NumPy array and must lie within ±``MAX_DB`` (else UserError); a symbolic tensor inside ``tf.function`` gives a tensor.
     """
     if tf.is_tensor(snr_db) and not hasattr(snr_db, "numpy"):
         return tf.pow(10.0, -tf.cast(snr_db, tf.float32) / 10.0)
     snr_db = np.asarray(snr_db, dtype=np.float64)
-    if not np.isfinite(snr_db).all():
-        raise UserError(f"snr_db = {snr_db}: not finite; give the SNR in dB as a number such as 3")
+    if not (np.abs(snr_db) <= MAX_DB).all():  # also false for NaN
+        raise UserError(f"snr_db = {snr_db}: not finite, or beyond ±{MAX_DB:g} dB; give the SNR in dB, such as 3")
     return (10.0 ** (-snr_db / 10.0)).astype(np.float32)
 
 

@@ -35,10 +35,10 @@ class Settings(BaseModel):
 
 def _one_line(cls: type[BaseModel], error: ValidationError) -> str:
     first = error.errors()[0]
-    nested = first.get("ctx", {}).get("error")
-    if isinstance(nested, UserError):  # settings within settings have said it all
-        return str(nested)
     name = ".".join(str(part) for part in first["loc"]) or cls.__name__
+    nested = first.get("ctx", {}).get("error")
+    if isinstance(nested, UserError):  # settings within settings have said it all but where they are
+        return f"{name}: {nested}"
     if first["type"] == "extra_forbidden":
         return f"unknown setting {name!r} of {cls.__name__}; known: {', '.join(cls.model_fields)}"
     message = first["msg"].removeprefix("Value error, ")

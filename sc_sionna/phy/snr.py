@@ -16,7 +16,8 @@ MAX_DB = 200.0  # beyond it single precision loses the signal or the noise
 def noise_variance(snr_db: Any) -> Any:
     """Noise variance per receive antenna, ``no = 10^(-snr_db/10)``, for unit total transmit power: float32.
 
-    Values give a NumPy array and must lie within ±``MAX_DB`` (else UserError); a symbolic tensor inside ``tf.function`` gives a tensor.
+    Values give a NumPy array and must lie within ±``MAX_DB`` (else UserError); a symbolic tensor inside ``tf.function``
+    gives a tensor.
     """
     if tf.is_tensor(snr_db) and not hasattr(snr_db, "numpy"):
         return tf.pow(10.0, -tf.cast(snr_db, tf.float32) / 10.0)

@@ -5,6 +5,7 @@ import pytest
 from keras import ops
 
 from sc_sionna.autodiff import value_and_grad, value_and_input_grad
+from sc_sionna.phy.index_mapper import IndexMapper
 from sc_sionna.semantic.codebook import Codebook, usage
 
 
@@ -129,3 +130,27 @@ def test_measures_against_collapse():
 def test_usage_and_perplexity():
     assert usage(np.array([5, 5, 0, 5, 5])) == {"codes_used": 4, "perplexity": pytest.approx(4.0)}
     assert usage(np.zeros(3, int)) == {"codes_used": 0, "perplexity": 0.0}
+
+
+@pytest.mark.parametrize("size", [8, 10])
+def test_expected_vectors_of_certain_bits_are_the_vectors_and_of_unknown_bits_their_mean(size):
+    codebook = Codebook(size, 4)
+    codebook.build()
+    mapper = IndexMapper(size)
+    indices = np.arange(size, dtype=np.int32)[None]
+    certain = 60.0 * (2.0 * np.asarray(ops.convert_to_numpy(mapper.to_bits(indices)), np.float32) - 1.0)
+    vectors = ops.convert_to_numpy(codebook.decode(indices))
+    np.testing.assert_allclose(ops.convert_to_numpy(codebook.expected(certain)), vectors, atol=1e-5)
+    patterns = np.arange(2**mapper.bits_per_index) % size  # a pattern that names no vector means the one modulo J
+    unknown = ops.convert_to_numpy(codebook.expected(np.zeros((1, mapper.bits_per_index), np.float32)))[0, 0]
+    np.testing.assert_allclose(unknown, vectors[0, patterns].mean(axis=0), atol=1e-5)
+
+
+def test_expected_vectors_weigh_the_patterns_by_their_probability():
+    codebook = Codebook(4, 3)
+    codebook.build()
+    llr = np.array([[0.7, -1.2]], np.float32)
+    one = 1.0 / (1.0 + np.exp(-llr[0].astype(np.float64)))  # P(bit = 1), most significant first
+    weights = [(1 - one[0]) * (1 - one[1]), (1 - one[0]) * one[1], one[0] * (1 - one[1]), one[0] * one[1]]
+    expected = np.asarray(weights) @ ops.convert_to_numpy(codebook.basis)
+    np.testing.assert_allclose(ops.convert_to_numpy(codebook.expected(llr))[0, 0], expected, atol=1e-5)

@@ -132,7 +132,7 @@ def test_non_finite_step_is_skipped_and_counted(images, tmp_path):
 
 def test_calibrated_channel_draws_the_rates_it_was_given():
     channel = CalibratedChannel(np.array([0.0, 0.0, 0.1, 0.2]))
-    flips = channel.flips(20000, 64, np.random.default_rng(0))
+    flips = channel.error(20000, 64, np.random.default_rng(0))
     rate = flips.mean(axis=1)
     # one third of the images are error-free, the rest is uniform on [0, 0.2]: mean 2/3 · 0.1
     mean, error = rate.mean(), rate.std() / np.sqrt(len(rate))

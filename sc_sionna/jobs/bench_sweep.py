@@ -68,7 +68,7 @@ class _Stages:
 
     def _watch_link(self, link: Any) -> None:
         self.wrap(link, "_front_end", "transmitter, channel, LMMSE, demapper")
-        self.wrap(link, "receiver", "LDPC decoder, CRC")
+        self.wrap(link.receiver, "call", "LDPC decoder, CRC")
 
 
 @dataclass(frozen=True)

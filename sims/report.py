@@ -240,8 +240,13 @@ SEEN: dict[str, list[str]] = {
         "dB J = 64 is best and 256 no better than 4: an index of 8 bits is wrong more often. Under semantic noise "
         "the smallest codebook is the most robust.",
     ],
+    "fig6_accuracy_vs_epsilon_digits": [
+        "All fall with ε (agrees), those trained against it far less. JSCC+AT and JPEG+LDPC+AT are above both "
+        "masked VQ-VAEs with adversarial training (disagrees); with and without the FIM their intervals overlap.",
+    ],
     "fig7_accuracy_vs_reserving_ratio_digits": [
-        "One model, trained at 0.5 and tested at all ratios: what another ratio gains or loses includes that mismatch.",
+        "Agrees in direction: at small ε accuracy rises with the ratio, at ε = 0.1 it falls. One model, trained "
+        "at 0.5, is tested at all ratios, so what another ratio gains or loses includes that mismatch.",
     ],
     "fig8_accuracy_vs_ssnr_digits": [
         "Algorithm 1 hurts JSCC more than Gaussian noise of the same power; on the coded masked VQ-VAE the two "

@@ -102,6 +102,24 @@ def calibrate(
     run_command(lambda: calibrate_preset(preset, snr_db, out, images, set_ or []))
 
 
+@app.command("noise-energy")
+def noise_energy(
+    preset: Annotated[str, typer.Argument(help="digits, cifar10 or paper")],
+    system: Annotated[str, typer.Option(help="the trained scheme whose gradients are taken")] = "masked-vqvae",
+    data_dir: Dataset = None,
+    weights: Weights = None,
+    max_images: Annotated[int, typer.Option(min=1, help="training images, at most")] = 1024,
+    draws: Annotated[int, typer.Option(min=1, help="draws of the mask per image")] = 4,
+) -> None:
+    """Measure where semantic noise hits a trained scheme; prints the setting for --set, from training images."""
+    from sc_sionna.startup import start_backend
+
+    start_backend()
+    from sc_sionna.training.command import print_noise_energy
+
+    run_command(lambda: print_noise_energy(preset, system, data_dir, weights, max_images, draws))
+
+
 @app.command()
 def validate(
     scale: Annotated[float, typer.Option(min=0.01, max=100, help="sample size relative to the default")] = 1.0,

@@ -48,8 +48,8 @@ def ldpc_encoder(k: int, n: int, num_bits_per_symbol: int | None = None) -> LDPC
         raise UserError(f"k = {k}, n = {n}: {error}; see TS 38.212, clause 5.3.2") from None
 
 
-class DecoderGraph:
-    """The checks and variables that decoding an encoder's codewords takes.
+class CodeGraph:
+    """The checks and variables that coding an encoder's codewords takes, for its encoder and its decoder alike.
 
     Dropped without changing any result: filler bits (known to be 0) with their edges, and the trailing degree-1 parity
     bits that were not sent, each with its only check. Variables are numbered k information bits first, then parity.
@@ -146,7 +146,7 @@ class LayeredLDPCDecoder(Block):
         cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
         self.num_threads = num_threads or cores
         self._hard_out, self._return_infobits, self._early_stop = hard_out, return_infobits, early_stop
-        self.graph = DecoderGraph(encoder)
+        self.graph = CodeGraph(encoder)
         blocks = -(-self.graph.n // LANES)
         self._target = np.full(blocks * LANES, self.graph.num_var, np.int32)
         self._target[: self.graph.n] = self.graph.sent_var

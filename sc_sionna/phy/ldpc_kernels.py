@@ -18,6 +18,7 @@ import numba
 import numpy as np
 
 from sc_sionna.phy import ldpc_simd
+from sc_sionna.phy.compiled import compile_cached
 from sc_sionna.phy.ldpc_simd import (
     CHANNEL_MAX,
     LANES,
@@ -34,11 +35,7 @@ REFILL = 8  # idle lanes that make loading new frames worth a pass over the post
 CHUNK = 64  # checks between two looks at whether every lane has already failed the parity test
 
 
-def _jit(function: Callable[..., Any], cache: bool) -> Callable[..., Any]:
-    return numba.njit(function, nogil=True, boundscheck=False, error_model="numpy", cache=cache)
-
-
-def _define(fingerprint: int, cache: bool) -> Callable[..., Any]:
+def _define(fingerprint: int, jit: Callable[[Callable[..., Any]], Callable[..., Any]]) -> Callable[..., Any]:
     def quantise(llr: np.ndarray, bits: np.ndarray, stage: np.ndarray) -> bool:
         """One frame of logits as units (positive: bit 0) into ``stage``; false if a value is not finite."""
         largest = np.uint32(0)
@@ -54,14 +51,14 @@ def _define(fingerprint: int, cache: bool) -> Callable[..., Any]:
             stage[j] = np.int8(np.int32(unit))  # the conversion truncates
         return True
 
-    quantise = _jit(quantise, cache)
+    quantise = jit(quantise)
 
     def unpack(words: np.ndarray, lane: np.uint32, bits: np.ndarray) -> None:
         """Bit ``lane`` of every word, as 0 and 1 of any type."""
         for j in range(bits.shape[0]):
             bits[j] = np.int32((words[j] >> lane) & np.uint32(1))
 
-    unpack = _jit(unpack, cache)
+    unpack = jit(unpack)
 
     def decode_frames(
         llr: np.ndarray,  # [M, n] float32 logits
@@ -160,12 +157,12 @@ def _define(fingerprint: int, cache: bool) -> Callable[..., Any]:
                         idle += 1
                 active &= ~leaving
 
-    return _jit(decode_frames, cache)
+    return jit(decode_frames)
 
 
 @functools.cache
 def decode_frames_kernel() -> Callable[..., Any]:
-    """The compiled loop: from Numba's on-disk cache where one is writable, otherwise compiled for this process."""
+    """The compiled loop."""
     fingerprint = zlib.crc32(Path(ldpc_simd.__file__).read_bytes())
     i8, i32, i64 = (numba.types.Array(t, 1, "C") for t in (numba.int8, numba.int32, numba.int64))
     u32 = numba.types.Array(numba.uint32, 1, "C")
@@ -175,13 +172,7 @@ def decode_frames_kernel() -> Callable[..., Any]:
         f2d, u2d, i64, r2d, i32, i32, i32, *(numba.int64,) * 2, numba.boolean,
         i8, i8, i8, u32, i8, b2d, f2d, f2d, boolean, i32,
     )  # fmt: skip
-    try:
-        kernel = _define(fingerprint, cache=True)
-        kernel.compile(signature)  # type: ignore[attr-defined]
-    except (RuntimeError, OSError):  # no writable place for the cache, or it vanished while being written
-        kernel = _define(fingerprint, cache=False)
-        kernel.compile(signature)  # type: ignore[attr-defined]
-    return kernel
+    return compile_cached(lambda jit: _define(fingerprint, jit), signature)
 
 
 class Scratch:

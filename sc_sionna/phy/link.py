@@ -120,11 +120,10 @@ class DigitalLink(Block):
         self._front_end = tf.function(partial(self._over_the_air), reduce_retracing=True, autograph=False)
 
     def _propagate(
-        self, bits: Any, image: Any, block: Any, no: Any, seed: Any, interference: Any
+        self, x: Any, image: Any, block: Any, no: Any, seed: Any, interference: Any
     ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor]:
-        """Blocks ``[M, ·]`` with their image and place in it → h, y ``[M, U, rx]``, and the filter and no_eff of each."""
+        """Streams ``[M, U, S]`` of blocks with their image and place in it → h, y ``[M, U, rx]``, filter and no_eff."""
         batch_size, uses = tf.shape(no)[0], self.framing.uses_per_block
-        x = self.transmitter(bits)  # [M, U, S]
         h, g, w, no_eff = self.mimo.draw(batch_size, no, seed)
         use = block[:, None] * uses + tf.range(uses)  # [M, U] within the image
         if self.mimo.num_realisations == 1:
@@ -155,10 +154,8 @@ class DigitalLink(Block):
         blocks = self.framing.to_blocks(np.asarray(bits))
         image, block = (x.ravel().astype(np.int32) for x in np.indices(blocks.shape[:2]))
         no = _per_image(noise_variance(snr_db), len(blocks))
-        sent = tf.constant(blocks.reshape(len(image), -1), tf.float32)
-        _, y, w, no_eff = self._propagate(
-            sent, tf.constant(image), tf.constant(block), no, tf.cast(seed, tf.int32), None
-        )
+        x = tf.constant(self.transmitter(blocks.reshape(len(image), -1)))
+        _, y, w, no_eff = self._propagate(x, tf.constant(image), tf.constant(block), no, tf.cast(seed, tf.int32), None)
         return y, w, no_eff
 
     def call(self, bits: Any, snr_db: Any, seed: Any, num_blocks: Any = None, interference: Any = None) -> LinkOutput:
@@ -177,11 +174,11 @@ class DigitalLink(Block):
             sent = np.arange(total) < counts[:, None]
         image, block = (x.astype(np.int32) for x in np.nonzero(sent))
         count = len(image)
-        if count == 0:  # Sionna's encoder does not take an empty batch: one block goes through and is dropped
+        if count == 0:  # not every operation takes an empty batch: one block goes through and is dropped
             image, block = np.zeros((2, 1), np.int32)
         no = _per_image(noise_variance(snr_db), batch_size)
         h, x_hat, no_eff, llr = self._front_end(
-            tf.constant(blocks[image, block], tf.float32),
+            tf.constant(self.transmitter(blocks[image, block])),
             tf.constant(image),
             tf.constant(block),
             no,

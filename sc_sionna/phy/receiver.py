@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import reduce
 from typing import Any
 
 import numpy as np
@@ -72,22 +73,28 @@ class QamDemapper(Block):
             [[(i >> (self.num_bits - 1 - b)) & 1 for b in range(self.num_bits)] for i in range(len(points))]
         )
         real_words = words[(words[:, 1::2] == 0).all(axis=1)]  # one point per level of the real part
-        self.levels = np.array([points[int("".join(map(str, w)), 2)].real for w in real_words], np.float32)
+        self.levels = [float(points[int("".join(map(str, w)), 2)].real) for w in real_words]
         self.ones = [np.flatnonzero(real_words[:, 2 * b] == 1) for b in range(half)]
         self.zeros = [np.flatnonzero(real_words[:, 2 * b] == 0) for b in range(half)]
-        self.reduce = tf.reduce_logsumexp if method == "app" else tf.reduce_max
-
-    def _pam(self, y: tf.Tensor, no: tf.Tensor) -> list[tf.Tensor]:
-        metric = -tf.square(y[..., None] - self.levels) / no[..., None]
-        return [
-            self.reduce(tf.gather(metric, one, axis=-1), axis=-1)
-            - self.reduce(tf.gather(metric, zero, axis=-1), axis=-1)
-            for one, zero in zip(self.ones, self.zeros, strict=True)
-        ]
+        self.add = _log_add if method == "app" else tf.maximum
 
     def call(self, x_hat: tf.Tensor, no_eff: tf.Tensor) -> tf.Tensor:
-        real, imag = self._pam(tf.math.real(x_hat), no_eff), self._pam(tf.math.imag(x_hat), no_eff)
-        return tf.stack([llr for pair in zip(real, imag, strict=True) for llr in pair], axis=-1)
+        y = tf.stack([tf.math.real(x_hat), tf.math.imag(x_hat)], axis=-1)  # [..., 2]
+        gain = 1.0 / no_eff[..., None]
+        scaled = 2.0 * gain * y
+        # -(y - level)²/no without the y² that all levels share; a tensor per level keeps the operations long
+        metric = [level * scaled - level**2 * gain for level in self.levels]
+
+        def total(chosen: np.ndarray) -> tf.Tensor:
+            return reduce(self.add, [metric[i] for i in chosen])
+
+        llr = [total(one) - total(zero) for one, zero in zip(self.ones, self.zeros, strict=True)]  # m/2 of [..., 2]
+        return tf.reshape(tf.stack(llr, axis=-2), tf.concat([tf.shape(x_hat), [self.num_bits]], 0))
+
+
+def _log_add(a: tf.Tensor, b: tf.Tensor) -> tf.Tensor:
+    """ln(e^a + e^b)."""
+    return tf.maximum(a, b) + tf.math.log1p(tf.exp(-tf.abs(a - b)))
 
 
 class Receiver(Block):

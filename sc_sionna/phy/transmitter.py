@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-import tensorflow as tf
-from sionna.phy import Block
+from typing import Any
+
+import numpy as np
+from sionna.phy import Object
 from sionna.phy.fec.crc import CRCEncoder
-from sionna.phy.mapping import Constellation, Mapper
+from sionna.phy.mapping import Constellation
 
 from sc_sionna.config import LinkSettings
+from sc_sionna.phy.encode_kernel import Equations, chain, crc_equations, encode_and_map, parity_equations
 from sc_sionna.phy.framing import Framing
-from sc_sionna.phy.ldpc import ldpc_encoder
+from sc_sionna.phy.ldpc import CodeGraph, ldpc_encoder
 
 
-class Transmitter(Block):
-    """``call(bits [M, block_payload_bits]) -> x [M, uses_per_block, S]``, unit power per stream symbol.
+class Transmitter(Object):
+    """``transmitter(bits [M, block_payload_bits]) -> x complex64 [M, uses_per_block, S]``, unit power per stream symbol.
 
-    Consecutive symbols of a code word go to the streams of one channel use, then to the next use.
+    Consecutive symbols of a code word go to the streams of one channel use, then to the next use. CRC, code, interleaver
+    and constellation are those of Sionna's ``CRCEncoder``, ``LDPC5GEncoder`` and ``Mapper``, worked off in one compiled
+    loop on the host.
     """
 
     def __init__(self, framing: Framing, settings: LinkSettings) -> None:
@@ -24,12 +29,35 @@ class Transmitter(Block):
         self.crc_encoder = None if settings.crc == "none" else CRCEncoder(settings.crc)
         self.encoder = ldpc_encoder(framing.k, framing.n, settings.bits_per_symbol) if settings.coded else None
         self.constellation = Constellation("qam", settings.bits_per_symbol)
-        self.mapper = Mapper(constellation=self.constellation)
-
-    def call(self, bits: tf.Tensor) -> tf.Tensor:
+        self._points = np.asarray(self.constellation.points).astype(np.complex64)
+        self._equations = Equations(framing.block_payload_bits, *(np.zeros(size, np.int32) for size in (0, 1, 0)))
         if self.crc_encoder is not None:
-            bits = self.crc_encoder(bits)  # [M, k]
-        if self.encoder is not None:
-            bits = self.encoder(bits)  # [M, n]
-        symbols = self.mapper(bits)  # [M, n / bits_per_symbol]
-        return tf.reshape(symbols, [-1, self.framing.uses_per_block, self.settings.num_streams])
+            units = np.eye(framing.block_payload_bits, dtype=np.float32)
+            with_crc = np.asarray(self.crc_encoder(units))
+            self._equations = crc_equations(with_crc[:, framing.block_payload_bits :])
+        if self.encoder is None:
+            num_bits, self._sent = framing.n, np.arange(framing.n, dtype=np.int32)
+        else:
+            graph = CodeGraph(self.encoder)
+            parity = parity_equations(graph.pcm, graph.k, self.encoder.z)
+            self._equations = chain(self._equations, parity)
+            num_bits, self._sent = graph.num_var, graph.sent_var
+        self._num_bits = num_bits
+
+    def __call__(self, bits: Any) -> np.ndarray:
+        bits = np.ascontiguousarray(bits, np.uint8)
+        framing, equations = self.framing, self._equations
+        symbols = np.empty((len(bits), framing.n // self.settings.bits_per_symbol), np.complex64)
+        words, lined_up = np.empty(self._num_bits, np.uint64), np.empty(framing.n, np.uint64)  # of this call: threads
+        encode_and_map()(
+            bits,
+            equations.target,
+            equations.start,
+            equations.source,
+            self._sent,
+            words,
+            lined_up,
+            self._points,
+            symbols,
+        )
+        return symbols.reshape(len(bits), framing.uses_per_block, self.settings.num_streams)

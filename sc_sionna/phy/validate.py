@@ -98,7 +98,7 @@ def _lmmse(precoder: str, snr_db: float, images: int, seed: int) -> Check:
     name = f"LMMSE error / no_eff 8x4 {precoder} {snr_db:g} dB"
     bits = rng.generator(seed, name).integers(0, 2, (images, link.framing.payload_bits))
     out = link(bits, snr_db, rng.seed_words(seed, name))
-    error = np.abs(out.x_hat.numpy() - link.transmitter(tf.constant(bits, tf.float32)).numpy()) ** 2
+    error = np.abs(out.x_hat.numpy() - link.transmitter(bits)) ** 2
     return mean_check(name, (error / out.no_eff.numpy()).mean(axis=(1, 2)), 1.0)
 
 
@@ -113,7 +113,7 @@ def _antenna_snr(precoder: str, streams: int, snr_db: float, images: int, seed: 
     bits = rng.generator(seed, name).integers(0, 2, (images, link.framing.payload_bits))
     words = tf.constant(rng.seed_words(seed, name))
     no = tf.fill([images], tf.constant(noise_variance(snr_db)))
-    x = link.transmitter(tf.constant(bits, tf.float32))
+    x = tf.constant(link.transmitter(bits))
     _, g, _, _ = link.mimo.draw(images, no, words)
     signal = tf.einsum("mrs,mus->mur", g[:, 0], x).numpy()
     noise = link.mimo.noise(images, no, words).numpy().transpose(1, 0, 2)
@@ -128,7 +128,7 @@ def _transmit_power(precoder: str, streams: int, images: int, seed: int) -> Chec
     link = DigitalLink(settings, 32 * streams * settings.bits_per_symbol)
     name = f"transmit power per use, {streams} streams {precoder}"
     bits = rng.generator(seed, name).integers(0, 2, (images, link.framing.payload_bits))
-    x = link.transmitter(tf.constant(bits, tf.float32))
+    x = tf.constant(link.transmitter(bits))
     h, _, _, _ = link.mimo.draw(images, tf.ones([images]), tf.constant(rng.seed_words(seed, name)))
     sent = tf.einsum("mts,mus->mut", link.mimo.precoder(h)[:, 0], x).numpy()
     return mean_check(name, (np.abs(sent) ** 2).sum(axis=2).mean(axis=1), 1.0)

@@ -10,15 +10,20 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from sc_sionna import rng
 from sc_sionna.atomic import make_folder
+from sc_sionna.attacks.energy import noise_energy
+from sc_sionna.attacks.victim import CodecVictim
 from sc_sionna.config import Preset
 from sc_sionna.data import Images, load
+from sc_sionna.data.common import to_float
 from sc_sionna.errors import UserError
 from sc_sionna.presets import make_preset
+from sc_sionna.semantic.codec import make_masking
 from sc_sionna.settings_text import parse_changes, parse_snr_range
 from sc_sionna.training.channel import save_calibration
 from sc_sionna.training.loop import Trainer
-from sc_sionna.training.weights import save_weights, weights_name
+from sc_sionna.training.weights import load_codec, save_weights, weights_name
 
 
 class _Report:
@@ -117,3 +122,16 @@ def calibrate_preset(preset_name: str, snr_text: str, out: Path, images: int, ch
     table = save_calibration(out, preset.link, payload_bits, parse_snr_range(snr_text), images)
     means = {snr: round(sum(q) / len(q), 4) for snr, q in table.items()}
     print(f"calibration for {payload_bits} bits in {out}; mean bit error rate by SNR in dB: {json.dumps(means)}")
+
+
+def print_noise_energy(
+    preset_name: str, system: str, data_dir: Path | None, weights: Path | None, max_images: int, draws: int
+) -> None:
+    """``codec.noise_energy=[...]``, one number per patch position with mean 1, for ``--set`` beside
+    ``codec.masking=noise-related``."""
+    codec, preset = load_codec(preset_name, system, weights)
+    train = load(preset.dataset, "train", data_dir, preset.codec.image_size).shuffled(max_images)
+    victim = CodecVictim(codec, make_masking(preset.codec), snr_db=preset.train.snr_db)
+    generator = rng.generator(preset.train.seed, "noise energy")
+    energy = noise_energy(victim, to_float(train.pixels), train.labels, preset.codec.patch_size, generator, draws)
+    print(f"codec.noise_energy={json.dumps([float(f'{value:.4g}') for value in energy], separators=(',', ':'))}")

@@ -218,7 +218,7 @@ def test_analog_and_digital_see_the_same_channel():
     digital, analog = DigitalLink(s, 160), AnalogLink(s, 10)
     bits = random_bits(5, 160)
     out = digital(bits, 7.0, seed(8))
-    x_hat, no_eff = analog(digital.transmitter(tf.constant(bits, tf.float32)), 7.0, seed(8))
+    x_hat, no_eff = analog(digital.transmitter(bits), 7.0, seed(8))
     np.testing.assert_allclose(x_hat, out.x_hat, rtol=1e-3, atol=1e-4)
     np.testing.assert_allclose(no_eff, out.no_eff, rtol=1e-5)
 

@@ -1,0 +1,29 @@
+"""Compilation of loops with Numba, cached on disk where that is possible."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import numba
+
+Function = Callable[..., Any]
+
+
+def _jit(function: Function, cache: bool) -> Function:
+    return numba.njit(function, nogil=True, boundscheck=False, error_model="numpy", cache=cache)
+
+
+def compile_cached(define: Callable[[Callable[[Function], Function]], Function], signature: Any) -> Function:
+    """The function that ``define(jit)`` makes with the decorator it is given, compiled for ``signature``.
+
+    From Numba's on-disk cache where one is writable, otherwise compiled for this process.
+    """
+    try:
+        kernel = define(partial(_jit, cache=True))
+        kernel.compile(signature)  # type: ignore[attr-defined]
+    except (RuntimeError, OSError):  # no writable place for the cache, or it vanished while being written
+        kernel = define(partial(_jit, cache=False))
+        kernel.compile(signature)  # type: ignore[attr-defined]
+    return kernel

@@ -271,6 +271,9 @@ class TrainSettings(Settings):
     weight_perturbation: float = Field(
         0.0, ge=0, lt=1, description="γ of Eq. (10b), the weight perturbation over the weights' norm; 0 for none"
     )
+    procedure: Literal["joint", "algorithm3"] = Field(
+        "joint", description="one descent on the sum of all losses, or the stages of Algorithm 3 one after the other"
+    )
     seed: int = Field(1, ge=0, description="the run seed of the training")
 
 

@@ -18,6 +18,7 @@ from sionna.phy import config as sionna_config
 from sionna.phy.fec.ldpc import LDPC5GDecoder
 from sionna.phy.mapping import Demapper, Mapper
 
+from sc_sionna.metrics import wilson
 from sc_sionna.phy.ldpc import LayeredLDPCDecoder, ldpc_encoder
 
 K, N, BITS_PER_SYMBOL, NUM_ITER = 784, 1568, 4, 20
@@ -55,13 +56,6 @@ class DecoderBench:
     def ratio(self, snr_db: float, decoder: str = "layered") -> float:
         """Times Sionna's graph mode at one of the two points."""
         return next(s.ratio for s in self.speeds if s.snr_db == snr_db and s.decoder == decoder)
-
-
-def wilson(errors: int, trials: int, z: float = 1.96) -> tuple[float, float]:
-    """The 95 % Wilson interval of a proportion."""
-    p, d = errors / trials, 1 + z * z / trials
-    mid, half = p + z * z / (2 * trials), z * math.sqrt(p * (1 - p) / trials + z * z / (4 * trials**2))
-    return max(0.0, (mid - half) / d), min(1.0, (mid + half) / d)
 
 
 def _logits(encoder: Any, snr_db: float, blocks: int, seed: int) -> tuple[np.ndarray, tf.Tensor]:
@@ -156,7 +150,7 @@ def format_decoder(bench: DecoderBench) -> str:
         )
     lines += ["", f"Block error rate at {WATERFALL_DB:g} dB (same noise, 95 % Wilson interval):"]
     for name, (errors, blocks) in bench.errors.items():
-        low, high = wilson(errors, blocks)
+        low, high = wilson(errors, blocks) or (0.0, 1.0)
         lines.append(f"- {name}: {errors}/{blocks} = {errors / blocks:.4f} [{low:.4f}, {high:.4f}]")
     for snr_db, goal, what in ((FULL_DB, MIN_FULL, "full iterations"), (CLEAN_DB, MIN_CLEAN, "error-free")):
         ratio = bench.ratio(snr_db)

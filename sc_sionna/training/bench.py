@@ -25,6 +25,7 @@ from sc_sionna.data.common import to_float
 from sc_sionna.presets import make_preset
 from sc_sionna.training.loop import Trainer
 from sc_sionna.training.losses import task_losses
+from sc_sionna.training.step import make_step
 
 BATCH = 64
 ATTACK_STEPS = 5  # of one call, which is timed as a whole: projection and the checks of its input are in it
@@ -55,7 +56,7 @@ def bench_attack(quick: bool = False, seed: int = 1) -> AttackBench:
     model, snr_db = trainer.model, np.full(BATCH, preset.train.snr_db, np.float32)
     optimizer = trainer._optimizer(preset.train.epochs)
     optimizer.build(model.trainable_variables)
-    step = trainer._make_step("classify", optimizer)
+    step = make_step(model, preset.train, "classify", optimizer)
     images, labels = to_float(data.head(BATCH).pixels), data.head(BATCH).labels
     victim = CodecVictim(model, trainer.masking, snr_db=preset.train.snr_db)
     attack = SourceAttack(victim, SourceAttackSettings(epsilon=0.05, steps=ATTACK_STEPS, batch_size=BATCH))
@@ -80,7 +81,7 @@ def bench_attack(quick: bool = False, seed: int = 1) -> AttackBench:
     # the results are read in each, so that no work is still under way when the clock is
     runs: dict[str, tuple[int, Callable[[np.random.Generator], Any]]] = {
         PASS: (1, lambda g: ops.convert_to_numpy(passes(*drawn(g))[1][-1])),
-        TRAINING: (1, lambda g: float(step(*drawn(g))[1])),
+        TRAINING: (1, lambda g: step(images, *drawn(g))[1]),
         ATTACK: (ATTACK_STEPS, lambda g: attack(images, labels, g)),
     }
     times: dict[str, list[float]] = {name: [] for name in runs}

@@ -1,8 +1,9 @@
 """The one training loop: masked pre-training, then the task with the channel in the loop (Algorithms 2 and 3).
 
 Every scheme runs the same steps, less what its settings leave out: semantic noise against the present weights (Eq. 7),
-kept patches, the channel's error, weight perturbation (Eq. 10), and one descent on the sum of all terms of Eq. (12), (16)
-and (17). Randomness of an epoch comes from (seed, stage, epoch) alone, so a killed run goes on as if it was not.
+kept patches, the channel's error, weight perturbation (Eq. 10), and a descent on the sum of all terms of Eq. (12), (16)
+and (17), or one descent after the other on the terms that each stage of Algorithm 3 names. Randomness of an epoch comes
+from (seed, stage, epoch) alone, so a killed run goes on as if it was not.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from sc_sionna import rng
 from sc_sionna.atomic import write_text
 from sc_sionna.attacks.source import SourceAttack, SourceAttackSettings
 from sc_sionna.attacks.victim import CodecVictim
-from sc_sionna.autodiff import compile_function, value_and_grad
+from sc_sionna.autodiff import compile_function
 from sc_sionna.config import Preset, TrainSettings, settings_hash
 from sc_sionna.data.common import Images, to_float
 from sc_sionna.errors import UserError
@@ -32,8 +33,7 @@ from sc_sionna.semantic.codec import SemanticCodec, make_masking
 from sc_sionna.training import checkpoint
 from sc_sionna.training.augment import augment
 from sc_sionna.training.channel import TrainingChannel
-from sc_sionna.training.losses import task_losses
-from sc_sionna.training.perturbation import perturbed
+from sc_sionna.training.step import make_step, stages_of
 from sc_sionna.training.weights import warm_start
 
 EVAL_BATCH = 256
@@ -100,54 +100,11 @@ class Trainer:
         settings = SourceAttackSettings(epsilon=s.attack_epsilon, steps=s.attack_steps, batch_size=s.batch_size)
         return SourceAttack(CodecVictim(self.model, self.masking, snr_db=s.snr_db), settings)
 
-    # ------------------------------------------------------------------ one step, one epoch
+    # ------------------------------------------------------------------ one epoch
 
-    def _make_step(self, task: str, optimizer: Any) -> Callable[..., Any]:
-        model, smoothing = self.model, self.settings.label_smoothing
-        variables = model.trainable_variables
-
-        def gradients_of(images: Any, labels: Any, keep: Any, snr_db: Any, error: Any) -> Any:
-            def loss() -> tuple[Any, Any]:
-                outputs = model(images, keep, snr_db, error, labels, training=True)
-                terms = task_losses(model, outputs, images, labels, keep, task, smoothing)
-                hits = ops.mean(ops.cast(ops.equal(ops.argmax(outputs["logits"], axis=-1), labels), "float32"))
-                aux = {**terms, "train_accuracy": hits}
-                counted = {k: ops.stop_gradient(v) for k, v in aux.items()}
-                return sum(terms.values()), (counted, outputs.get("indices"), outputs["features"])
-
-            (total, aux), gradients = value_and_grad(loss, variables)
-            # a non-finite step would ruin the run: it is skipped (gradients zeroed) and counted
-            size = sum(ops.sum(ops.square(ops.cast(g, "float32"))) for g in gradients if g is not None)
-            finite = ops.logical_and(ops.isfinite(total), ops.isfinite(size))
-            gradients = [None if g is None else ops.where(finite, g, ops.zeros_like(g)) for g in gradients]
-            return aux, ops.cast(finite, "float32"), gradients
-
-        def descend(gradients: Any) -> None:
-            used = [(g, v) for g, v in zip(gradients, variables, strict=True) if g is not None]
-            optimizer.apply([g for g, _ in used], [v for _, v in used])
-
-        def step(*inputs: Any) -> Any:
-            aux, finite, gradients = gradients_of(*inputs)
-            descend(gradients)
-            return aux, finite
-
-        gamma = self.settings.weight_perturbation if task == "classify" else 0.0
-        if gamma == 0:
-            return compile_function(step)
-        gradients_of, descend = compile_function(gradients_of), compile_function(descend)
-
-        def perturbed_step(*inputs: Any) -> Any:
-            _, _, ascent = gradients_of(*inputs)
-            with perturbed(variables, ascent, gamma):
-                aux, finite, gradients = gradients_of(*inputs)
-            descend(gradients)
-            return aux, finite
-
-        return perturbed_step
-
-    def _optimizer(self, epochs: int) -> Any:
+    def _optimizer(self, epochs: int, task: str = "classify") -> Any:
         s = self.settings
-        steps = math.ceil(len(self.train) / s.batch_size)
+        steps = math.ceil(len(self.train) / s.batch_size) * len(stages_of(s, task))
         warmup = int(min(s.warmup_epochs, epochs / 2) * steps)
         schedule = keras.optimizers.schedules.CosineDecay(
             0.0 if warmup else s.learning_rate,
@@ -187,22 +144,21 @@ class Trainer:
             attack = self.attack.at(
                 self.settings.attack_epsilon * self._ramp(self.settings.epsilon_warmup, task, epoch + 1)
             )
-        for images, labels in self._batches(generator):
-            if attack is not None:
-                images = attack(images, labels, generator)
+        for clean, labels in self._batches(generator):
+            images = clean if attack is None else attack(clean, labels, generator)
             keep = self.masking(len(images), generator)
             # masked pre-training is error-free: with the channel in it the encoder settles on means
             error = self.channel.error(images, keep, generator, error_free=task == "reconstruct")
             if ramp < 1.0 and error is not None:
                 error *= generator.random(error.shape) < ramp
             snr_db = np.full(len(images), self.settings.snr_db, np.float32)
-            (terms, indices, batch_features), finite = step(images, labels, keep, snr_db, error)
+            (terms, indices, batch_features), finite = step(clean, images, labels, keep, snr_db, error)
             for name, value in terms.items():
                 sums[name] = sums.get(name, 0.0) + float(value)
             if indices is not None:
                 counts += np.bincount(ops.convert_to_numpy(indices).ravel(), minlength=len(counts))
                 features = batch_features
-            steps, skipped = steps + 1, skipped + (float(finite) == 0.0)
+            steps, skipped = steps + 1, skipped + (finite == 0.0)
         line: dict[str, Any] = {name: value / steps for name, value in sums.items()}
         if skipped:
             line["skipped_steps"] = skipped
@@ -262,13 +218,13 @@ class Trainer:
         for number, (task, epochs) in enumerate(self.stages):
             if number < self.state["stage"] or epochs == 0:
                 continue
-            optimizer = self._optimizer(epochs)
+            optimizer = self._optimizer(epochs, task)
             optimizer.build(self.model.trainable_variables)
             first = 0
             if stored is not None and number == self.state["stage"]:
                 first = self.state["epoch"]
                 checkpoint.restore(optimizer.variables, stored, "optimizer")
-            step = self._make_step(task, optimizer)
+            step = make_step(self.model, self.settings, task, optimizer)
             for epoch in range(first, epochs):
                 self._train_epoch(step, optimizer, task, number, epoch, epochs)
             self._take_best()

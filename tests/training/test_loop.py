@@ -21,6 +21,7 @@ from sc_sionna.presets import make_preset
 from sc_sionna.training import checkpoint
 from sc_sionna.training.channel import CalibratedChannel
 from sc_sionna.training.loop import Trainer
+from sc_sionna.training.step import make_step
 from sc_sionna.training.weights import load_codec, read_description, save_weights
 
 SMALL = {"dim": 16, "depth": 1, "num_heads": 2, "decoder_dim": 16, "decoder_depth": 1, "decoder_num_heads": 2}
@@ -119,12 +120,13 @@ def test_non_finite_step_is_skipped_and_counted(images, tmp_path):
     trainer = Trainer(small_preset(epochs=1, pretrain_epochs=0), *images, tmp_path)
     optimizer = trainer._optimizer(1)
     optimizer.build(trainer.model.trainable_variables)
-    step = trainer._make_step("classify", optimizer)
+    step = make_step(trainer.model, trainer.settings, "classify", optimizer)
     before = [w.copy() for w in trainer.model.get_weights()]
     bad = np.full((4, 32, 32, 3), np.nan, np.float32)
     keep = trainer.masking(4, np.random.default_rng(0))
-    _, finite = step(bad, np.arange(4, dtype=np.int32), keep, np.zeros(4, np.float32), np.zeros((4, 128), np.int32))
-    assert float(finite) == 0.0
+    inputs = (np.arange(4, dtype=np.int32), keep, np.zeros(4, np.float32), np.zeros((4, 128), np.int32))
+    _, finite = step(bad, bad, *inputs)
+    assert finite == 0.0
     for a, b in zip(before, trainer.model.get_weights(), strict=True):
         assert np.isfinite(b).all()
         np.testing.assert_allclose(a, b, atol=1e-3)

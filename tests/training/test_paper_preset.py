@@ -22,6 +22,7 @@ import numpy as np
 from sc_sionna.data.common import Images
 from sc_sionna.presets import make_preset
 from sc_sionna.training.loop import Trainer
+from sc_sionna.training.step import make_step
 
 preset = make_preset("paper", "masked-vqvae", train={"channel": "link", "channel_ramp": 0.0, "warmup_epochs": 0.0})
 draws = np.random.default_rng(0)
@@ -35,7 +36,7 @@ for task in ("reconstruct", "classify"):
     optimizer = trainer._optimizer(1)
     optimizer.build(trainer.model.trainable_variables)
     before = trainer.model.encoder.trainable_variables[0].numpy().copy()
-    found[task] = trainer._epoch(trainer._make_step(task, optimizer), task, 0)
+    found[task] = trainer._epoch(make_step(trainer.model, preset.train, task, optimizer), task, 0)
     after = trainer.model.encoder.trainable_variables[0].numpy()
     found[task]["moved"] = float(np.abs(after - before).max())
 found["seconds"] = time.monotonic() - began

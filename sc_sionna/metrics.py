@@ -125,6 +125,22 @@ UNDECODABLE_RATE = Metric("undecodable_rate", "undecodable", "images")
 METRICS = {m.name: m for m in (ACCURACY, BIT_ERROR_RATE, BLOCK_ERROR_RATE, INDEX_ERROR_RATE, UNDECODABLE_RATE)}
 
 
+def difference_interval(
+    metric: Metric, counts_a: Mapping[str, int], counts_b: Mapping[str, int]
+) -> tuple[float, float, float] | None:
+    """a − b of a metric with its 95 % interval; None where one of them has no trials.
+
+    Newcombe's hybrid of two Wilson intervals (1998, doi:10.1002/(SICI)1097-0258(19980430)17:8<873::AID-SIM779>3.0.CO;2-I,
+    method 10), for independent samples: where both saw the same images it is wider than it need be.
+    """
+    values = [(metric.value(c), metric.interval(c)) for c in (counts_a, counts_b)]
+    (a, of_a), (b, of_b) = values
+    if a is None or b is None or of_a is None or of_b is None:
+        return None
+    low = a - b - sqrt((a - of_a[0]) ** 2 + (of_b[1] - b) ** 2)
+    return a - b, low, a - b + sqrt((of_a[1] - a) ** 2 + (b - of_b[0]) ** 2)
+
+
 def two_proportion_z(p_a: float, n_a: float, p_b: float, n_b: float) -> float:
     """z of the difference of two proportions with the pooled variance; 0 where both are all or nothing alike."""
     pooled = (p_a * n_a + p_b * n_b) / (n_a + n_b)

@@ -33,6 +33,7 @@ PRESETS: dict[str, dict[str, dict[str, Any]]] = {
         },
         # fine-tuning of the scheme that was trained without semantic noise (--start-from)
         "at": {
+            "procedure": "algorithm3",
             "epochs": 30,
             "batch_size": 64,
             "warmup_epochs": 1.0,
@@ -60,7 +61,12 @@ PRESETS: dict[str, dict[str, dict[str, Any]]] = {
             "precision": "mixed_bfloat16",
             "val_repeats": 1,
         },
-        "at": {"attack_epsilon": 8 / 255, "attack_steps": 4, "weight_perturbation": 0.005},
+        "at": {
+            "procedure": "algorithm3",
+            "attack_epsilon": 8 / 255,
+            "attack_steps": 4,
+            "weight_perturbation": 0.005,
+        },
     },
     # Sec. V-A: 14 x 14 patches, 14 layers, 12 heads, J = 256, masking ratio 0.5. The width is not stated; 768 is the
     # usual one for 12 heads.
@@ -79,7 +85,12 @@ PRESETS: dict[str, dict[str, dict[str, Any]]] = {
             "head_dim": 512,
         },
         "train": {"epochs": 100, "pretrain_epochs": 100, "batch_size": 8, "flip": True, "precision": "mixed_bfloat16"},
-        "at": {"attack_epsilon": 0.016, "attack_steps": 4, "weight_perturbation": 0.005},
+        "at": {
+            "procedure": "algorithm3",
+            "attack_epsilon": 0.016,
+            "attack_steps": 4,
+            "weight_perturbation": 0.005,
+        },
     },
 }
 

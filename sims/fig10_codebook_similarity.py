@@ -22,7 +22,7 @@ from sc_sionna.cli import Quiet, Weights, run_command, run_script
 from sc_sionna.startup import start_backend
 from sc_sionna.sweep import Record, make_record, write_record
 
-SYSTEMS = "masked-vqvae,masked-vqvae+fim"
+SYSTEMS = "masked-vqvae,masked-vqvae+fim,masked-vqvae+fim@orthogonal"
 
 
 def run(dataset: str, systems: str, quick: bool, out: Path, weights: Path | None, quiet: bool) -> None:
@@ -42,20 +42,19 @@ def run(dataset: str, systems: str, quick: bool, out: Path, weights: Path | None
 def measure(dataset: str, systems: tuple[str, ...], weights: Path | None, quick: bool = False) -> Record:
     """The basis vectors of each scheme that has weights, to 6 digits; the others are named as skipped."""
     from sc_sionna.errors import UserError
-    from sc_sionna.jobs.audit import available
-    from sc_sionna.training.weights import load_codec, read_description
+    from sc_sionna.systems import available, describe_system, load_system_codec
 
     began = time.monotonic()
     present, missing = available(dataset, systems, weights)
     codebooks, terms, digests = {}, {}, {}
     for name in present:
-        codec, _ = load_codec(dataset, name, weights)
+        codec, _ = load_system_codec(name, dataset, weights)
         if codec.codebook is None:
             raise UserError(f"system = {name!r}: has no codebook; name a masked-vqvae scheme")
         vectors = codec.codebook.basis.numpy()
         codebooks[name] = [[round(float(x), 6) for x in row] for row in vectors]
         terms[name] = codec.settings.orthogonality_weight
-        digests[name] = read_description(weights, dataset, name)[1]["sha256"]
+        digests[name] = describe_system(name, dataset, weights)[1]["sha256"]
     return make_record(
         "fig10_codebook_similarity" + ("" if dataset == "digits" else f"_{dataset}") + ("_quick" if quick else ""),
         settings={"kind": "codebook-similarity", "preset": dataset, "systems": present, "weights_sha256": digests},

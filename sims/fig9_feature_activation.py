@@ -86,14 +86,13 @@ def measure(
     from sc_sionna.data import load
     from sc_sionna.data.common import to_float
     from sc_sionna.errors import UserError
-    from sc_sionna.jobs.audit import available
     from sc_sionna.semantic.codec import make_masking
-    from sc_sionna.training.weights import load_codec, read_description
+    from sc_sionna.systems import available, describe_system, load_system_codec
 
     began = time.monotonic()
     settings = SourceAttackSettings(epsilon=epsilon, steps=steps)
     present, missing = available(dataset, systems, weights)
-    described = {name: read_description(weights, dataset, name) for name in present}
+    described = {name: describe_system(name, dataset, weights) for name in present}
     codecs = [preset.codec for preset, _ in described.values()]
     if layer is None:
         layer = max((i for codec in codecs for i in codec.importance_layers), default=codecs[0].depth - 1)
@@ -104,7 +103,7 @@ def measure(
     images, labels = to_float(test.pixels), test.labels
     schemes: dict[str, dict[str, Any]] = {}
     for name in present:
-        codec, _ = load_codec(dataset, name, weights)
+        codec, _ = load_system_codec(name, dataset, weights)
         victim = CodecVictim(codec, make_masking(codec.settings, codec.candidate_positions()), snr_db=snr_db)
         noisy = SourceAttack(victim, settings)(images, labels, rng.generator(seed, "semantic noise", name))
         every = np.arange(codec.settings.num_patches, dtype=np.int32)

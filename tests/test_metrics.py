@@ -12,6 +12,7 @@ from sc_sionna.metrics import (
     ACCURACY,
     BIT_ERROR_RATE,
     BLOCK_ERROR_RATE,
+    difference_interval,
     difference_z,
     effective_trials,
     merge,
@@ -140,3 +141,11 @@ def test_difference_z_is_standard_normal_and_zero_where_both_agree() -> None:
     assert abs(np.mean(zs)) < 4 / np.sqrt(2000)
     assert abs(np.std(zs) - 1) < 4 / np.sqrt(4000)
     assert difference_z(ACCURACY, {"images": 5, "correct": 5}, {"images": 9, "correct": 9}) == 0
+
+
+def test_difference_interval_agrees_with_newcombes_table() -> None:
+    """Newcombe (1998, Table II, method 10): 56/70 − 48/80 = 0.2 [0.0524, 0.3339]; 10/10 − 0/10: [0.6075, 1]."""
+    for (a, m), (b, n), expected in [((56, 70), (48, 80), (0.2, 0.0524, 0.3339)), ((10, 10), (0, 10), (1, 0.6075, 1))]:
+        found = difference_interval(ACCURACY, {"correct": a, "images": m}, {"correct": b, "images": n})
+        assert found == pytest.approx(expected, abs=5e-5)
+    assert difference_interval(ACCURACY, {"correct": 0, "images": 0}, {"correct": 1, "images": 2}) is None

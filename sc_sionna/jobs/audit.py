@@ -27,8 +27,7 @@ from sc_sionna.jobs.audit_victims import adaptive_victims
 from sc_sionna.jobs.base import code_fingerprint
 from sc_sionna.metrics import ACCURACY
 from sc_sionna.sweep import PointRecord, Record, make_record
-from sc_sionna.systems import SYSTEM_NAMES, Batch, JpegLdpcSystem, System, make_system
-from sc_sionna.training.weights import PACKAGED, has_weights, read_description
+from sc_sionna.systems import SYSTEM_NAMES, Batch, JpegLdpcSystem, System, available, describe_system, make_system
 
 WORST = "worst case"
 FGSM, RANDOM, SQUARE = "fgsm", "random-sign", "square"
@@ -42,20 +41,6 @@ Say = Callable[[str], None]
 def paper_attack(draws: int) -> str:
     """Name of Eq. (7) with gradients averaged over so many draws."""
     return f"eq7, {draws} draw" + ("s" if draws > 1 else "")
-
-
-def available(preset: str, systems: tuple[str, ...], weights: Path | None) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Systems with and without stored weights; UserError for an unknown one, and where none has any."""
-    unknown = [name for name in systems if name not in SYSTEM_NAMES]
-    if unknown:
-        raise UserError(f"system = {unknown[0]!r}: unknown; choose {', '.join(SYSTEM_NAMES)}")
-    found = tuple(name for name in systems if has_weights(weights, preset, name))
-    if not found:
-        raise UserError(
-            f"weights: none of {', '.join(systems)} for {preset!r} in {weights or PACKAGED}; train one with "
-            f"`python -m sc_sionna train {preset}`"
-        )
-    return found, tuple(name for name in systems if name not in found)
 
 
 class AuditSettings(Settings):
@@ -104,7 +89,7 @@ class Audit:
     ) -> None:
         self.settings, self.folder, self.weights, self.say = settings, folder, weights, say
         self.present, self.missing = available(settings.preset, settings.systems, weights)
-        described = {name: read_description(weights, settings.preset, name) for name in self.present}
+        described = {name: describe_system(name, settings.preset, weights) for name in self.present}
         self.weights_sha256 = {name: description["sha256"] for name, (_, description) in described.items()}
         self.codec = next(iter(described.values()))[0].codec
         self._data = settings.dataset, data_dir, self.codec.image_size
@@ -240,7 +225,7 @@ class Audit:
         """Results by system, those that are kept taken as they are unless ``fresh``."""
         results = {}
         for name in self.missing:
-            self.say(f"{name}: skipped, no weights in {self.weights or PACKAGED}")
+            self.say(f"{name}: skipped, no weights")
         for name in self.present:
             path = self.folder / f"{name}.json"
             kept = None if fresh else _read(path, self.key(name))

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from sc_sionna.baselines.jpeg_ldpc import JpegSettings
 from sc_sionna.config import LinkSettings, Preset
 from sc_sionna.errors import UserError
 from sc_sionna.presets import SYSTEMS
+from sc_sionna.semantic.codec import SemanticCodec
 from sc_sionna.systems.base import AirSurface, Batch, System
 from sc_sionna.systems.jpeg_ldpc import JpegLdpcSystem
 from sc_sionna.systems.jscc import JsccSystem
@@ -37,7 +38,9 @@ __all__ = [
     "MaskedVqvaeSystem",
     "System",
     "SystemName",
+    "available",
     "describe_system",
+    "load_system_codec",
     "make_system",
     "parse_system",
     "split_systems",
@@ -111,6 +114,24 @@ def trained_systems(preset: str, weights: Path | None = None) -> tuple[str, ...]
     return tuple(name for name in SYSTEM_NAMES if has_weights(weights, preset, name))
 
 
+def available(preset: str, systems: Sequence[str], weights: Path | None) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Systems with and without stored weights; UserError for an unknown one, and where none has any."""
+    parts = {name: parse_system(name) for name in systems}
+    found = tuple(name for name, p in parts.items() if has_weights(p.folder(weights), preset, p.scheme))
+    if not found:
+        raise UserError(
+            f"weights: none of {', '.join(systems)} for {preset!r} in {weights or PACKAGED}; train one with "
+            f"`python -m sc_sionna train {preset}`"
+        )
+    return found, tuple(name for name in systems if name not in found)
+
+
+def load_system_codec(name: str, preset: str, weights: Path | None = None) -> tuple[SemanticCodec, Preset]:
+    """The codec that a system's name stands for, with its stored weights, and its settings."""
+    parts = parse_system(name)
+    return load_codec(preset, parts.scheme, parts.folder(weights), parts.changes)
+
+
 def describe_system(name: str, preset: str, weights: Path | None = None) -> tuple[Preset, dict[str, Any]]:
     """A system's settings, with those of its name, and the description of its weights. UserError as :func:`make_system`."""
     parts = parse_system(name)
@@ -135,8 +156,7 @@ def make_system(
 
     Raises UserError for an unknown system, settings that it cannot have, and weights that are missing or altered.
     """
-    parts = parse_system(name)
-    model, _ = load_codec(preset, parts.scheme, parts.folder(weights), parts.changes)
+    model, _ = load_system_codec(name, preset, weights)
     if name.startswith("jpeg-ldpc"):
         return JpegLdpcSystem(name, model, link, jpeg, mean_image)
     if name.startswith("jscc"):

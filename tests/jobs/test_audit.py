@@ -14,9 +14,9 @@ from sc_sionna.attacks.victim import CodecVictim
 from sc_sionna.config import LinkSettings
 from sc_sionna.errors import UserError
 from sc_sionna.jobs import audit as audit_module
-from sc_sionna.jobs.audit import WORST, Audit, AuditSettings, available
+from sc_sionna.jobs.audit import WORST, Audit, AuditSettings
 from sc_sionna.jobs.audit_victims import AnalogVictim, adaptive_victims
-from sc_sionna.systems import JsccSystem, MaskedVqvaeSystem
+from sc_sionna.systems import JsccSystem, MaskedVqvaeSystem, available
 from sc_sionna.training.channel import calibration_key
 from sc_sionna.training.weights import load_codec
 

@@ -11,6 +11,7 @@ import pytest
 from sc_sionna.errors import UserError
 from sc_sionna.script import COMMON, Options, parse_numbers, source_threats, train_command
 from sc_sionna.sweep import read_record
+from sc_sionna.systems import parse_system
 from sc_sionna.training.weights import PACKAGED
 from tests.sims.helpers import ROOT, invoke_sim, load_sim, run_sim
 from tests.sims.test_sims import is_figure
@@ -109,6 +110,31 @@ def test_fig8_leaves_jpeg_to_the_control(compiled_systems, tmp_path: Path) -> No
     assert record.settings["left_out"] == {
         name: ["jpeg-ldpc"] for name in ("over the air, -20 dB", "over the air, 60 dB")
     }
+
+
+def test_ablation_compares_the_pairs_that_ran(compiled_systems, tmp_path: Path) -> None:
+    from sc_sionna.plotting_differences import differences
+
+    names = "masked-vqvae,masked-vqvae+at,masked-vqvae+at[similarity_threshold=0.9]"
+    record, printed = run("ablation", tmp_path, "--systems", names, "--snr-db=40", "--steps", "2")
+    assert list(record.notes["pairs"]) == ["adversarial training", "features alike (δ = 0.9) sent once"]
+    found = {(d.part, d.threat): d for d in differences(record)}
+    assert len(found) == 4
+    values = {(p.system, p.threat): p.value for p in record.points}
+    for (part, threat), d in found.items():
+        with_it, without = record.notes["pairs"][part]
+        assert d.value == pytest.approx(values[with_it, threat] - values[without, threat])
+        assert d.low <= d.value <= d.high
+        assert f"{part:40}" in printed
+    budgets = {p.system: p.budget["payload_bits"] + p.budget["side_bits"] for p in record.points if p.budget}
+    assert budgets["masked-vqvae+at[similarity_threshold=0.9]"] < 0.8 * budgets["masked-vqvae+at"]
+
+
+def test_every_part_of_the_ablation_is_a_pair_of_systems() -> None:
+    for pair in load_sim("ablation").PAIRS.values():
+        assert len(set(pair)) == 2
+        for name in pair:
+            parse_system(name)
 
 
 def test_schemes_without_weights_are_named_with_the_command_that_trains_them(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from math import sqrt
 from operator import index
+from typing import Any
 
 import numpy as np
 
@@ -41,6 +42,15 @@ def clustered(name: str, per_image: np.ndarray) -> Counts:
     """Sum of a count over images, and as ``NAME_sq`` the sum of squares, which says how events cluster in images."""
     events = per_image.astype(np.int64)
     return {name: int(events.sum()), f"{name}_sq": int((events**2).sum())}
+
+
+def link_counts(bits: Any, blocks: Any, indices: Any) -> Counts:
+    """Counts of what a link got wrong, from bool ``[B, bits]``, ``[B, blocks]`` and ``[B, indices]``, True where wrong."""
+    counts: Counts = {}
+    for name, wrong in (("bit", bits), ("block", blocks), ("index", indices)):
+        counts["indices" if name == "index" else f"{name}s"] = wrong.size
+        counts |= clustered(f"{name}_errors", wrong.sum(axis=1))
+    return counts
 
 
 def rate(counts: Mapping[str, int], numerator: str, denominator: str) -> float | None:

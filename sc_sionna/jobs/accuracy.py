@@ -165,8 +165,17 @@ class AccuracyJob(Job):
         }
         if self.settings.threats:
             notes["attacker_knows"] = {name: KNOWLEDGE[t.kind] for name, t in self.settings.threats.items()}
-            notes["realised_ssnr_db"] = self.noise.realised_ssnr_db()
+            notes["realised_ssnr_db"] = self._realised_ssnr_db()
         return notes | (self.more_notes(self) if self.more_notes else {})
+
+    def _realised_ssnr_db(self) -> dict[str, dict[str, float]]:
+        """By threat over the air and system; the same whether the sweep was resumed or not."""
+        found: dict[str, dict[str, float]] = {}
+        for name, threat in dict.fromkeys((p.system, p.threat) for p in self.points() if p.threat is not None):
+            ratio = self.noise.realised_ssnr_db(self.system(name), threat)
+            if ratio is not None:
+                found.setdefault(threat, {})[name] = ratio
+        return found
 
     def error_free(self, name: str, threat: Threat | None = None) -> float:
         """Accuracy over all images where nothing goes wrong on the air, under noise at the transmitter if given."""

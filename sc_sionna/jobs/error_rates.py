@@ -13,7 +13,7 @@ from sc_sionna import rng
 from sc_sionna.budget import digital_budget
 from sc_sionna.config import LinkSettings
 from sc_sionna.jobs.base import Job, SweepSettings
-from sc_sionna.metrics import BLOCK_ERROR_RATE, clustered
+from sc_sionna.metrics import BLOCK_ERROR_RATE, link_counts
 from sc_sionna.phy.link import DigitalLink
 from sc_sionna.plotting import plot_error_rates
 from sc_sionna.sweep import Point, Record, StopRule
@@ -71,15 +71,7 @@ class ErrorRateJob(Job):
         wrong = received.bits != bits
         blocks = link.framing.to_blocks(wrong.astype(np.int8)).any(axis=-1)
         indices = wrong.reshape(s.batch_size, -1, s.bits_per_index).any(axis=-1)
-        return {
-            "images": s.batch_size,
-            "bits": wrong.size,
-            **clustered("bit_errors", wrong.sum(axis=1)),
-            "blocks": blocks.size,
-            **clustered("block_errors", blocks.sum(axis=1)),
-            "indices": indices.size,
-            **clustered("index_errors", indices.sum(axis=1)),
-        }
+        return {"images": s.batch_size, **link_counts(wrong, blocks, indices)}
 
     def budgets(self) -> dict[str, dict[str, Any]]:
         return {

@@ -15,6 +15,8 @@ from sc_sionna.attacks.threat import Threat
 from sc_sionna.data.common import Images, to_float
 from sc_sionna.systems import Batch, System
 
+RATIO_DRAWS = 1024  # of the attacker's channel, over which the realised ratio is measured
+
 
 class SemanticNoise:
     """The attackers of a sweep.
@@ -30,7 +32,6 @@ class SemanticNoise:
         self._attacks: dict[tuple[str, str], SourceAttack] = {}
         self._images: dict[tuple[str, str, int], np.ndarray] = {}
         self._air: dict[tuple[str, str], OverTheAirAttack] = {}
-        self._ratios: dict[tuple[str, str], list[float]] = {}
 
     def images(self, system: System, name: str, batch: Batch) -> np.ndarray:
         """The batch's images as the transmitter gets them, float32 ``[B, H, W, 3]``."""
@@ -55,13 +56,22 @@ class SemanticNoise:
         """H_a Δx with a fresh H_a per image, complex ``[B, U, rx]``; None for noise at the transmitter."""
         if self.threats[name].air is None:
             return None
+        generator = rng.generator(self.run_seed, "attacker channel", snr_db, batch.index)
+        return self._attack_over_the_air(system, name)(len(batch.labels), generator)
+
+    def realised_ssnr_db(self, system: System, name: str) -> float | None:
+        """Signal-to-semantic-noise ratio in dB over fresh channels of the attacker; None for noise at the transmitter."""
+        if self.threats[name].air is None:
+            return None
+        attack = self._attack_over_the_air(system, name)
+        added = attack(RATIO_DRAWS, rng.generator(self.run_seed, "realised ratio", name))
+        return round(float(attack.realised_ssnr_db(added)), 3)
+
+    def _attack_over_the_air(self, system: System, name: str) -> OverTheAirAttack:
         key = system.name, name
         if key not in self._air:
             self._air[key] = self._craft(system, name)
-        generator = rng.generator(self.run_seed, "attacker channel", snr_db, batch.index)
-        added = self._air[key](len(batch.labels), generator)
-        self._ratios.setdefault(key, []).append(self._air[key].realised_ssnr_db(added))
-        return added
+        return self._air[key]
 
     def _craft(self, system: System, name: str) -> OverTheAirAttack:
         settings = self.threats[name].air
@@ -77,10 +87,3 @@ class SemanticNoise:
         attack = OverTheAirAttack(settings, num_uses, num_rx_ant, power)
         attack.craft(surface.received, surface.loss, surface.inputs, rng.generator(own_seed, "craft"))
         return attack
-
-    def realised_ssnr_db(self) -> dict[str, dict[str, float]]:
-        """Mean realised signal-to-semantic-noise ratio in dB by threat and system."""
-        found: dict[str, dict[str, float]] = {}
-        for (system, name), values in self._ratios.items():
-            found.setdefault(name, {})[system] = round(float(np.mean(values)), 3)
-        return found

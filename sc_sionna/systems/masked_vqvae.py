@@ -14,7 +14,7 @@ from sc_sionna.attacks.victim import CodecVictim
 from sc_sionna.autodiff import compile_function
 from sc_sionna.budget import Budget, digital_budget
 from sc_sionna.config import LinkSettings
-from sc_sionna.metrics import clustered
+from sc_sionna.metrics import link_counts
 from sc_sionna.phy.link import DigitalLink
 from sc_sionna.phy.soft import SoftReceiver
 from sc_sionna.semantic.codec import SemanticCodec, make_masking
@@ -120,12 +120,7 @@ class MaskedVqvaeSystem:
         return {
             "images": len(batch.labels),
             "correct": int((outputs["predictions"] == batch.labels).sum()),
-            "bits": bit_errors.size,
-            **clustered("bit_errors", bit_errors.sum(axis=1)),
-            "blocks": blocks.size,
-            **clustered("block_errors", blocks.sum(axis=1)),
-            "indices": index_errors.size,
-            **clustered("index_errors", index_errors.sum(axis=1)),
+            **link_counts(bit_errors, blocks, index_errors),
         }
 
     def budget(self, images: np.ndarray) -> Budget:

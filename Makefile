@@ -12,7 +12,7 @@ sweep: $(VENV)/.installed
 
 # The paper's figures on the digits, one after the other; each goes on where it was if killed.
 FIGURES := fig4_schemes_vs_snr fig5_codebook_size fig6_accuracy_vs_epsilon fig7_accuracy_vs_reserving_ratio \
-  fig8_accuracy_vs_ssnr fig9_feature_activation fig10_codebook_similarity robustness_audit
+  fig8_accuracy_vs_ssnr fig9_feature_activation fig10_codebook_similarity ablation robustness_audit
 
 figures: $(VENV)/.installed
 	set -e; for name in $(FIGURES); do $(BIN)/python sims/$$name.py; done

@@ -22,7 +22,7 @@ def test_scripts_commands_and_targets_exist():
     assert len(scripts) >= 4
     assert all((ROOT / script).is_file() for script in scripts)
     known = set(typer.main.get_command(app).commands)  # type: ignore[attr-defined]
-    used = set(re.findall(r"(?:python -m sc_sionna|sc-sionna) (\w+)", README))
+    used = set(re.findall(r"(?:python -m sc_sionna|sc-sionna) ([\w-]+)", README))
     assert used
     assert used <= known
     targets = set(re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text(), flags=re.MULTILINE))

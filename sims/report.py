@@ -295,6 +295,22 @@ SEEN: dict[str, list[str]] = {
         "At the weight of the preset the term has next to no effect (disagrees). Orthogonal it cannot be: 64 "
         "vectors in 8 dimensions have at least the Welch bound.",
     ],
+    "ablation_digits": [
+        "Adversarial training adds 58 points under semantic noise for 1 to 4 clean (agrees). The stages of Algorithm 3, "
+        "which take three descents per batch, are 3 to 4 points above one descent on the sum each time, within the "
+        "intervals. The FIM adds nothing measurable in any of four comparisons, clean or noisy (disagrees), and neither "
+        "does its class-conditional form. Two reasons can be read off the model: Eq. (15) has no gradient along the mean "
+        "over classes of Eq. (14), so the trained weights stay between 0.87 and 1.11 as they were drawn; and the blocks "
+        "and the cosine look-up normalise what a weight scales.",
+        "Masking half of the patches halves the symbols and costs 9 points under noise, 4 clean; masking where the noise "
+        "hits costs 11 and 5 more than masking uniformly (disagrees): the noise hits the patches that carry the class. "
+        "The codebook, against analog symbols of the same masked ViT over as many channel uses, makes no measurable "
+        "difference (disagrees), nor does the orthogonality term at weight 5.",
+        "Features alike sent once: at 18 dB an image needs 1.5 of its 32 indices, 48 bits with side information for 192, "
+        "at the same accuracy (agrees). At 3 dB that costs 59 points: trained over a channel that loses most blocks, the "
+        "codec has learned to repeat one index, and the repetition is what carries it there. Importance thresholds cost "
+        "accuracy in proportion to what they save.",
+    ],
     "robustness_audit_digits": [
         "The paper's attack with one draw of the mask overstates the robustness of a randomly masked scheme: "
         "against the worst of all attacks the masked VQ-VAE without adversarial training keeps nothing, with it "
@@ -347,7 +363,8 @@ def report(out: Path) -> None:
         lines += ["", f"## {title}", "", f"![](figures/{name}.png)", "", f"*Claim.* {claim}", "", "*Seen.*"]
         lines += [cliff(record)] if name.startswith("accuracy_vs_snr") else []
         lines += tables(record)
-        lines += ["", *SEEN[name]] if name in SEEN else []
+        for paragraph in SEEN.get(name, []):
+            lines += ["", paragraph]
         lines += [
             "",
             f"`{record.command}`, {record.data_set}, {record.duration_s:.0f} s on {record.device['cores']} cores.",

@@ -289,6 +289,21 @@ def test_calibrate_writes_the_quantiles_and_says_where(elsewhere: Path) -> None:
     assert len(files(elsewhere / "cal")) == 1
 
 
+def test_noise_energy_prints_a_setting_that_training_takes() -> None:
+    from sc_sionna.presets import make_preset
+    from sc_sionna.settings_text import parse_changes
+
+    result = command("noise-energy", "digits", "--max-images", "24", "--draws", "1")
+    assert result.exit_code == 0, result.output
+    setting = result.stdout.splitlines()[-1]
+    changes = parse_changes(["codec.masking=noise-related", setting], ("codec", "link", "train"))
+    preset = make_preset("digits", "masked-vqvae", **changes)
+    assert preset.codec.noise_energy is not None
+    assert len(preset.codec.noise_energy) == 64
+    assert np.mean(preset.codec.noise_energy) == pytest.approx(1, abs=1e-3)
+    assert command("noise-energy", "digits", "--max-images", "24", "--draws", "1").stdout == result.stdout
+
+
 def test_exit_codes_of_run_command(capsys: pytest.CaptureFixture[str]) -> None:
     run_command(lambda: None)
     run_command(lambda: True)  # a truth value is no exit code

@@ -10,6 +10,7 @@ from sionna.phy.fec.crc import CRCEncoder
 from sionna.phy.mapping import Constellation
 
 from sc_sionna.config import LinkSettings
+from sc_sionna.errors import UserError
 from sc_sionna.phy.encode_kernel import Equations, chain, crc_equations, encode_and_map, parity_equations
 from sc_sionna.phy.framing import Framing
 from sc_sionna.phy.ldpc import CodeGraph, ldpc_encoder
@@ -21,6 +22,10 @@ class Transmitter(Object):
     Consecutive symbols of a code word go to the streams of one channel use, then to the next use. CRC, code, interleaver
     and constellation are those of Sionna's ``CRCEncoder``, ``LDPC5GEncoder`` and ``Mapper``, worked off in one compiled
     loop on the host.
+
+    Raises
+    ------
+    UserError for bits of another shape, or that are not 0 or 1.
     """
 
     def __init__(self, framing: Framing, settings: LinkSettings) -> None:
@@ -46,6 +51,12 @@ class Transmitter(Object):
 
     def __call__(self, bits: Any) -> np.ndarray:
         bits = np.ascontiguousarray(bits, np.uint8)
+        if bits.ndim != 2 or bits.shape[1] != self.framing.block_payload_bits:
+            raise UserError(
+                f"bits of shape {bits.shape}: [blocks, {self.framing.block_payload_bits}] is wanted; segment the payload"
+            )
+        if bits.size and bits.max() > 1:  # a larger number would reach into another frame's bit of a word
+            raise UserError(f"bits up to {bits.max()}: bits are 0 or 1; send hard decisions")
         framing, equations = self.framing, self._equations
         symbols = np.empty((len(bits), framing.n // self.settings.bits_per_symbol), np.complex64)
         words, lined_up = np.empty(self._num_bits, np.uint64), np.empty(framing.n, np.uint64)  # of this call: threads

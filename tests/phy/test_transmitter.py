@@ -14,6 +14,7 @@ from sionna.phy.fec.ldpc import LDPC5GEncoder
 from sionna.phy.mapping import Mapper
 
 from sc_sionna.config import BITS_PER_SYMBOL, LinkSettings
+from sc_sionna.errors import UserError
 from sc_sionna.phy.encode_kernel import parity_equations
 from sc_sionna.phy.framing import Framing
 from sc_sionna.phy.transmitter import Transmitter
@@ -82,6 +83,21 @@ def test_an_empty_batch_gives_an_empty_result():
     settings = LinkSettings()
     framing = Framing(784, settings)
     assert Transmitter(framing, settings)(np.zeros((0, 784))).shape == (0, 98, 4)
+
+
+@pytest.mark.parametrize(
+    ("bits", "words"),
+    [
+        (np.full((2, 784), 2), "bits up to 2: bits are 0 or 1"),
+        (np.zeros((2, 783)), r"bits of shape \(2, 783\): \[blocks, 784\] is wanted"),
+        (np.zeros(784), "is wanted; segment the payload"),
+    ],
+)
+def test_bad_bits_are_one_clear_line(bits, words):
+    settings = LinkSettings()
+    with pytest.raises(UserError, match=words) as caught:
+        Transmitter(Framing(784, settings), settings)(bits)
+    assert "\n" not in str(caught.value)
 
 
 def test_a_matrix_that_is_no_5g_code_is_named():

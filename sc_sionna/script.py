@@ -163,11 +163,13 @@ def train_command(preset: str, name: str) -> str:
 
     parts = parse_system(name)
     command = f"python -m sc_sionna train {preset} --system {parts.scheme}"
-    if parts.variant is not None:
-        size = parts.variant.removeprefix("J")
-        setting = f" --set codec.codebook_size={size}" if size.isdigit() else ""
-        run_dir = f"runs/train/{preset}-{parts.scheme}-{parts.variant}"
-        command += f"{setting} --out sc_sionna/weights/{parts.variant} --run-dir {run_dir}"
+    if parts.variant is None:
+        return f"train them with `{command}`"
+    size = parts.variant.removeprefix("J")
+    if not size.isdigit():
+        return f"sc_sionna/weights/{parts.variant}/digits-{parts.scheme}.json has the command for the digits"
+    run_dir = f"runs/train/{preset}-{parts.scheme}-{parts.variant}"
+    command += f" --set codec.codebook_size={size} --out sc_sionna/weights/{parts.variant} --run-dir {run_dir}"
     return f"train them with `{command}`"
 
 

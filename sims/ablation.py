@@ -1,17 +1,18 @@
 """What each part of the robust masked VQ-VAE adds, with intervals: training, FIM, masking, codebook, thresholds.
 
 Claim (Sec. III and IV): adversarial training, the feature importance module, noise-related masking and the discrete
-codebook each add robustness against semantic noise; the thresholds of IV-A2 and IV-B1 save symbols at little cost.
+codebook each add robustness against semantic noise; the thresholds of IV-A2 and IV-B1 save overhead at little cost.
 Run:   python sims/ablation.py            (digits, about five minutes on two cores)
        python sims/ablation.py --quick    (a look)
 Expect (digits, 18 dB): adversarial training adds some 55 points under semantic noise; no other part adds more than its
 interval is wide, and several cost. The numbers are in results/README.md.
 
-A row compares two schemes that differ in that part alone (``@VARIANT``: weights of their own, whose description has the
-command; ``@joint`` and the variants compared with it descend once a batch on the sum of all losses, where the schemes
-themselves follow Algorithm 3; ``[...]``: changed at test time). An interval is over the test images, for
-one training run each: it does not hold what another training seed would change. Writes results/records/NAME.json and
-results/figures/NAME.png, NAME = ablation_DATASET.
+A row compares two schemes that differ in that part and in the training run that goes with it. ``@VARIANT``: weights of their
+own, whose description has the command; ``@joint`` and the variants compared with it descend once a batch on the sum of
+all losses, where the schemes themselves follow Algorithm 3. ``[...]``: changed at test time. Schemes trained against
+noise had 30 epochs of it (JSCC 20) after their plain training, those with a FIM 50 more before. An interval is over the
+test images, for one training run each: it does not hold what another training seed would change. Writes
+results/records/NAME.json and results/figures/NAME.png, NAME = ablation_DATASET.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from sc_sionna.cli import run_script
+from sc_sionna.errors import UserError
 from sc_sionna.script import Draws, Epsilon, Options, Steps, print_summary, script, source_threats
 from sc_sionna.settings_text import parse_snr_range
 
@@ -80,9 +82,14 @@ def sweep(
         threats=source_threats([options.epsilon(epsilon)], steps, options.pick(draws, 1)),
     )
 
-    def pairs(_: AccuracyJob) -> dict[str, Any]:
+    def pairs(_: AccuracyJob | None) -> dict[str, Any]:
         return {"pairs": {part: pair for part, pair in PAIRS.items() if set(pair) <= set(settings.systems)}}
 
+    if not pairs(None)["pairs"]:
+        raise UserError(
+            f"systems = {', '.join(settings.systems)}: no two of them differ in one part; name a pair such as "
+            f"{','.join(PAIRS['adversarial training'])}"
+        )
     record = options.run("ablation", settings, figure, pairs)
     print_summary(record)
     for d in differences(record):

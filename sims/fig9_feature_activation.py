@@ -121,7 +121,9 @@ def measure(
             activation, predicted = (np.concatenate([ops.convert_to_numpy(p[k]) for p in parts]) for k in (0, 1))
             found[which] = activation, predicted
         threshold = float(np.median(found["clean"][0]))
+        tables = [ops.convert_to_numpy(fim.table()) for fim in codec.encoder.importance.values()]
         schemes[name] = {
+            "importance_weights": [float(np.min(tables)), float(np.max(tables))] if tables else None,
             "images": len(labels),
             "threshold": threshold,
             **{which: (activation > threshold).sum(axis=0).tolist() for which, (activation, _) in found.items()},

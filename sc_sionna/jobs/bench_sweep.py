@@ -67,7 +67,8 @@ class _Stages:
             self._watch_link(made)
 
     def _watch_link(self, link: Any) -> None:
-        self.wrap(link, "_front_end", "transmitter, channel, LMMSE, demapper")
+        self.wrap(link, "transmitter", "CRC, encoder, mapper")
+        self.wrap(link, "_front_end", "channel, LMMSE, demapper")
         self.wrap(link.receiver, "call", "LDPC decoder, CRC")
 
 

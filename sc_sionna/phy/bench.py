@@ -134,13 +134,13 @@ def _stages(
     y1 = tf.einsum("mrs,mus->mur", g1[:, 0], x)
     stages: dict[str, dict[str, tuple[Any, tuple[Any, ...]]]] = {
         "plain Sionna": {
-            "source, encoder, mapper": (tf.function(lambda: plain.transmit(batch)), ()),
+            "encoder, mapper": (tf.function(lambda bits: plain.mapper(plain.encoder(bits))), (bits,)),
             "precoder, channel": (tf.function(plain.propagate), (x, no)),
             "LMMSE, demapper": (tf.function(lambda y, g: plain.demap(*plain.equalise(y, g, no))), (y, g)),
             "decoder": (tf.function(lambda llr: plain.decoder(llr)), (llr,)),
         },
         "DigitalLink": {
-            "source, encoder, mapper": (link.transmitter, (bits.numpy(),)),
+            "encoder, mapper": (link.transmitter, (bits.numpy(),)),
             "precoder, channel": (tf.function(over_the_air), (x, seed)),  # with the filter, once per realisation
             "LMMSE, demapper": (tf.function(link.receiver.llrs), (y1, w, no_w)),
             "decoder": (link.receiver, (llr,)),

@@ -35,13 +35,23 @@ class Equations:
     source: np.ndarray
 
 
-def crc_equations(generator: np.ndarray) -> Equations:
-    """The CRC as equations; generator 0/1 ``[payload, crc_bits]``: row i is the CRC of the payload with bit i alone set."""
-    payload, bits = generator.shape
-    rows = sp.csr_array(generator.T.astype(np.int8))
-    return Equations(
-        payload, np.arange(payload, payload + bits, dtype=np.int32), rows.indptr.astype(np.int32), rows.indices
-    )
+def crc_equations(polynomial: np.ndarray, payload: int) -> Equations:
+    """The CRC of ``payload`` bits as equations; polynomial 0/1, highest power first (TS 38.212, 5.1).
+
+    The CRC of the payload whose bit i alone is 1 is x^(length + payload - 1 - i) modulo the polynomial.
+    """
+    length = len(polynomial) - 1
+    divisor = int("".join(str(int(bit)) for bit in polynomial), 2)
+    remainder, remainders = 1 << (length - 1), []
+    for _ in range(payload):
+        remainder <<= 1
+        if remainder >> length:
+            remainder ^= divisor
+        remainders.append(remainder)
+    of_bit = np.array(remainders[::-1], np.int64)
+    rows = sp.csr_array((of_bit >> np.arange(length - 1, -1, -1)[:, None]) & 1)  # [length, payload]
+    target = np.arange(payload, payload + length, dtype=np.int32)
+    return Equations(payload, target, rows.indptr.astype(np.int32), rows.indices.astype(np.int32))
 
 
 def parity_equations(pcm: sp.csr_array, k: int, z: int) -> Equations:

@@ -76,7 +76,7 @@ class CodeGraph:
         self.num_var = len(columns)
         degree = np.diff(self.pcm.indptr).astype(np.int64)
         if degree.max() > MAX_DEGREE:
-            raise UserError(f"check degree {degree.max()}: at most {MAX_DEGREE} (TS 38.212); use decoder = 'sionna'")
+            raise UserError(f"check degree {degree.max()}: at most {MAX_DEGREE} (TS 38.212); not a 5G code")
         self.var = self.pcm.indices.astype(np.int32)
         starts = np.r_[0, np.flatnonzero(np.diff(degree)) + 1]
         counts = np.diff(np.r_[starts, num_check])

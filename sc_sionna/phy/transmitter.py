@@ -37,9 +37,7 @@ class Transmitter(Object):
         self._points = np.asarray(self.constellation.points).astype(np.complex64)
         self._equations = Equations(framing.block_payload_bits, *(np.zeros(size, np.int32) for size in (0, 1, 0)))
         if self.crc_encoder is not None:
-            units = np.eye(framing.block_payload_bits, dtype=np.float32)
-            with_crc = np.asarray(self.crc_encoder(units))
-            self._equations = crc_equations(with_crc[:, framing.block_payload_bits :])
+            self._equations = crc_equations(self.crc_encoder.crc_pol, framing.block_payload_bits)
         if self.encoder is None:
             num_bits, self._sent = framing.n, np.arange(framing.n, dtype=np.int32)
         else:
@@ -50,13 +48,15 @@ class Transmitter(Object):
         self._num_bits = num_bits
 
     def __call__(self, bits: Any) -> np.ndarray:
-        bits = np.ascontiguousarray(bits, np.uint8)
+        bits = np.asarray(bits)
         if bits.ndim != 2 or bits.shape[1] != self.framing.block_payload_bits:
             raise UserError(
                 f"bits of shape {bits.shape}: [blocks, {self.framing.block_payload_bits}] is wanted; segment the payload"
             )
-        if bits.size and bits.max() > 1:  # a larger number would reach into another frame's bit of a word
-            raise UserError(f"bits up to {bits.max()}: bits are 0 or 1; send hard decisions")
+        bad = (bits != 0) & (bits != 1)
+        if bad.any():  # another number would reach into another frame's bit of a word
+            raise UserError(f"bits = {bits[bad][0]}: bits are 0 or 1; send hard decisions")
+        bits = np.ascontiguousarray(bits, np.uint8)
         framing, equations = self.framing, self._equations
         symbols = np.empty((len(bits), framing.n // self.settings.bits_per_symbol), np.complex64)
         words, lined_up = np.empty(self._num_bits, np.uint64), np.empty(framing.n, np.uint64)  # of this call: threads

@@ -121,7 +121,7 @@ def available(preset: str, systems: Sequence[str], weights: Path | None) -> tupl
     if not found:
         raise UserError(
             f"weights: none of {', '.join(systems)} for {preset!r} in {weights or PACKAGED}; train one with "
-            f"`python -m sc_sionna train {preset}`"
+            f"`python -m sc_sionna train {preset} --system {next(iter(parts.values())).scheme}`"
         )
     return found, tuple(name for name in systems if name not in found)
 

@@ -126,7 +126,7 @@ class TrainingChannel:
     def error(
         self, images: np.ndarray, keep: np.ndarray, generator: np.random.Generator, error_free: bool = False
     ) -> np.ndarray | None:
-        """Error of each image ``[B, payload]``: drawn, or measured on the real link with the very payload of these images.
+        """Error of each image ``[B, payload]``: drawn, or measured on the real link with the payload of ``images``.
 
         None for a codec without a link.
         """

@@ -23,7 +23,7 @@ from sc_sionna.semantic.codec import make_masking
 from sc_sionna.settings_text import parse_changes, parse_snr_range
 from sc_sionna.training.channel import save_calibration
 from sc_sionna.training.loop import Trainer
-from sc_sionna.training.weights import load_codec, save_weights, weights_name
+from sc_sionna.training.weights import save_weights, weights_name
 
 
 class _Report:
@@ -129,7 +129,13 @@ def print_noise_energy(
 ) -> None:
     """``codec.noise_energy=[...]``, one number per patch position with mean 1, for ``--set`` beside
     ``codec.masking=noise-related``."""
-    codec, preset = load_codec(preset_name, system, weights)
+    from sc_sionna.systems import load_system_codec  # which needs Sionna; training does not
+
+    codec, preset = load_system_codec(system, preset_name, weights)
+    if codec.settings.masking_ratio == 0:
+        raise UserError(
+            f"system = {system!r}: sends every patch, so there is nothing to mask; name a masked-vqvae scheme"
+        )
     train = load(preset.dataset, "train", data_dir, preset.codec.image_size).shuffled(max_images)
     victim = CodecVictim(codec, make_masking(preset.codec), snr_db=preset.train.snr_db)
     generator = rng.generator(preset.train.seed, "noise energy")

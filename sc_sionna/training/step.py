@@ -1,4 +1,8 @@
-"""One training step: a descent on all losses at once, or the stages of Algorithm 3 in the paper's order."""
+"""One training step: a descent on all losses at once, or the stages of Algorithm 3 in the paper's order.
+
+The stages follow each other on every batch, with the same mask and the same error of the channel, and share one optimiser:
+its running moments are those of all three.
+"""
 
 from __future__ import annotations
 

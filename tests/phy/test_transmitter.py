@@ -88,7 +88,11 @@ def test_an_empty_batch_gives_an_empty_result():
 @pytest.mark.parametrize(
     ("bits", "words"),
     [
-        (np.full((2, 784), 2), "bits up to 2: bits are 0 or 1"),
+        (np.full((2, 784), 2), "bits = 2: bits are 0 or 1"),
+        (np.full((2, 784), -1), "bits = -1: bits are 0 or 1"),
+        (np.full((2, 784), 256), "bits = 256: bits are 0 or 1"),
+        (np.full((2, 784), 0.5), "bits = 0.5: bits are 0 or 1"),
+        (np.full((2, 784), np.nan), "bits = nan: bits are 0 or 1"),
         (np.zeros((2, 783)), r"bits of shape \(2, 783\): \[blocks, 784\] is wanted"),
         (np.zeros(784), "is wanted; segment the payload"),
     ],

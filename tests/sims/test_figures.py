@@ -12,7 +12,7 @@ from sc_sionna.errors import UserError
 from sc_sionna.script import COMMON, Options, parse_numbers, source_threats, train_command
 from sc_sionna.sweep import read_record
 from sc_sionna.systems import parse_system
-from sc_sionna.training.weights import PACKAGED
+from sc_sionna.training.weights import PACKAGED, has_weights
 from tests.sims.helpers import ROOT, invoke_sim, load_sim, run_sim
 from tests.sims.test_sims import is_figure
 
@@ -133,8 +133,15 @@ def test_ablation_compares_the_pairs_that_ran(compiled_systems, tmp_path: Path) 
 def test_every_part_of_the_ablation_is_a_pair_of_systems() -> None:
     for pair in load_sim("ablation").PAIRS.values():
         assert len(set(pair)) == 2
-        for name in pair:
-            parse_system(name)
+        for parts in map(parse_system, pair):
+            assert has_weights(parts.folder(None), "digits", parts.scheme), parts
+
+
+def test_ablation_without_a_pair_is_one_clear_line(tmp_path: Path) -> None:
+    result = invoke_sim("ablation", ["--systems", "masked-vqvae", "--out", str(tmp_path)])
+    assert result.exit_code == 2
+    assert "no two of them differ in one part; name a pair such as masked-vqvae+at,masked-vqvae" in result.stderr
+    assert not list(tmp_path.iterdir())
 
 
 def test_schemes_without_weights_are_named_with_the_command_that_trains_them(tmp_path: Path) -> None:

@@ -141,6 +141,9 @@ class CodecSettings(Settings):
     task_trains_codebook: bool = Field(
         True, description="true to let the task loss move the received code vectors too; Eq. (12) alone is false"
     )
+    revive_codes: bool = Field(
+        True, description="true to move codebook vectors that an epoch did not use onto random features"
+    )
     noise_energy: tuple[float, ...] | None = Field(
         None, description="where semantic noise hits, for noise-related masking: gradient energy of each patch position"
     )
@@ -198,7 +201,7 @@ class CodecSettings(Settings):
             if self.masking == "noise-related":
                 raise ValueError(
                     "masking = 'noise-related': needs noise_energy, the gradient energy of each patch position; measure "
-                    "it on training images, or set masking = 'uniform'"
+                    "it with `python -m sc_sionna noise-energy`, or set masking = 'uniform'"
                 )
             return self
         if len(energy) != self.num_patches:

@@ -46,7 +46,8 @@ PAIRS = {  # part → the scheme with it, the scheme without it
     "half of the patches masked": (AT, "masked-vqvae+at@unmasked"),
     "noise-related masking, not uniform": ("masked-vqvae+at@noise-related", AT),
     "codebook, not analog symbols": (AT, "jscc+at@masked"),
-    "orthogonality term, weight 5": ("masked-vqvae+fim@orthogonal", "masked-vqvae+fim"),
+    "orthogonality term, no code revived": ("masked-vqvae@eq12-orthogonal", "masked-vqvae@eq12"),
+    "Eq. (12) alone, no code revived": ("masked-vqvae@eq12", "masked-vqvae"),
     "importance below 0.8 not sent": (f"{CLASS}[importance_threshold=0.8]", CLASS),
     "importance below 1 not sent": (f"{CLASS}[importance_threshold=1]", CLASS),
     "features alike (δ = 0.99) sent once": (

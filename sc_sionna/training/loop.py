@@ -167,7 +167,8 @@ class Trainer:
             line |= usage(counts)
             sample = ops.convert_to_numpy(features).reshape(-1, self.preset.codec.code_dim)
             last = epoch + 1 >= dict(self.stages)[task]  # a code moved after the last step would be untrained
-            line["codes_replaced"] = 0 if last else self.model.codebook.replace_unused(counts, sample, generator)
+            revive = self.preset.codec.revive_codes and not last
+            line["codes_replaced"] = self.model.codebook.replace_unused(counts, sample, generator) if revive else 0
         return line
 
     # ------------------------------------------------------------------ validation and the whole run

@@ -132,6 +132,18 @@ def test_non_finite_step_is_skipped_and_counted(images, tmp_path):
         np.testing.assert_allclose(a, b, atol=1e-3)
 
 
+@pytest.mark.parametrize("revive", [True, False])
+def test_unused_codes_are_moved_unless_that_is_switched_off(images, tmp_path, revive):
+    lines: list[dict] = []
+    preset = small_preset(epochs=3, pretrain_epochs=0)
+    codec = preset.codec.with_(codebook_size=4096, revive_codes=revive)
+    Trainer(preset.with_(codec=codec), *images, tmp_path, lines.append).run()
+    assert all(line["codes_used"] < 4096 for line in lines)
+    assert [line["codes_replaced"] == 4096 - line["codes_used"] for line in lines[:-1]] == [revive] * 2
+    assert lines[-1]["codes_replaced"] == 0
+    assert revive or not any(line["codes_replaced"] for line in lines)
+
+
 def test_calibrated_channel_draws_the_rates_it_was_given():
     channel = CalibratedChannel(np.array([0.0, 0.0, 0.1, 0.2]))
     flips = channel.error(20000, 64, np.random.default_rng(0))

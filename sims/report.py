@@ -367,8 +367,8 @@ def report(out: Path) -> None:
         "# Results",
         "",
         "Written by `python sims/report.py` from the records in [records/](records); each names its command, commit, seed, "
-        "versions and device; `python -m sc_sionna replay RECORD` runs a sweep again, the command any other. Brackets are 95 % intervals. Speed: "
-        "[benchmarks.md](benchmarks.md); overhead: [overhead.md](overhead.md).",
+        "versions and device; `python -m sc_sionna replay RECORD` runs a sweep again, the command any other. Brackets "
+        "are 95 % intervals. Speed: [benchmarks.md](benchmarks.md); overhead: [overhead.md](overhead.md).",
     ]
     for name, (title, claim, tables) in SECTIONS.items():
         path = out / "records" / f"{name}.json"

@@ -20,6 +20,9 @@ SYSTEMS: dict[str, tuple[str, bool]] = {  # scheme → its codec, and whether it
     f"{codec}{'+at' if adversarial else ''}": (codec, adversarial) for codec in _CODECS for adversarial in (False, True)
 }
 
+# Adversarial training of every preset; its "at" adds the strength of the noise and the length
+_AT: dict[str, Any] = {"procedure": "algorithm3", "attack_steps": 4, "weight_perturbation": 0.005}
+
 PRESETS: dict[str, dict[str, dict[str, Any]]] = {
     "digits": {
         "codec": {},
@@ -33,14 +36,11 @@ PRESETS: dict[str, dict[str, dict[str, Any]]] = {
         },
         # fine-tuning of the scheme that was trained without semantic noise (--start-from)
         "at": {
-            "procedure": "algorithm3",
             "epochs": 30,
             "batch_size": 64,
             "warmup_epochs": 1.0,
             "channel_ramp": 0.0,
             "attack_epsilon": 0.06,
-            "attack_steps": 4,
-            "weight_perturbation": 0.005,
         },
     },
     "cifar10": {
@@ -62,10 +62,7 @@ PRESETS: dict[str, dict[str, dict[str, Any]]] = {
             "val_repeats": 1,
         },
         "at": {
-            "procedure": "algorithm3",
             "attack_epsilon": 8 / 255,
-            "attack_steps": 4,
-            "weight_perturbation": 0.005,
         },
     },
     # Sec. V-A: 14 x 14 patches, 14 layers, 12 heads, J = 256, masking ratio 0.5. The width is not stated; 768 is the
@@ -86,10 +83,7 @@ PRESETS: dict[str, dict[str, dict[str, Any]]] = {
         },
         "train": {"epochs": 100, "pretrain_epochs": 100, "batch_size": 8, "flip": True, "precision": "mixed_bfloat16"},
         "at": {
-            "procedure": "algorithm3",
             "attack_epsilon": 0.016,
-            "attack_steps": 4,
-            "weight_perturbation": 0.005,
         },
     },
 }
@@ -119,7 +113,12 @@ def make_preset(
         codec=made,
         link=made_link,
         train=TrainSettings(
-            **{**base["train"], **_TRAIN.get(kind, {}), **(base["at"] if adversarial else {}), **(train or {})}
+            **{
+                **base["train"],
+                **_TRAIN.get(kind, {}),
+                **({**_AT, **base["at"]} if adversarial else {}),
+                **(train or {}),
+            }
         ),
     )
 

@@ -71,14 +71,12 @@ class Options:
 
         :meth:`run` says which are left out. If none has weights the first is named, so that the sweep says how to train it.
         """
-        from sc_sionna.systems import SYSTEM_NAMES, parse_system, split_systems
-        from sc_sionna.training.weights import has_weights
+        from sc_sionna.systems import SYSTEM_NAMES, split_systems, trained_systems
 
         if self.systems is not None:
             return split_systems(self.systems)
         names = tuple(wanted or SYSTEM_NAMES)
-        parts = {name: parse_system(name) for name in names}
-        found = tuple(n for n, p in parts.items() if has_weights(p.folder(self.weights), self.dataset, p.scheme))
+        found = trained_systems(self.dataset, self.weights, names)
         for name in names if found else ():
             if name not in found:
                 self.notices.append(f"{name}: no weights, left out; {train_command(self.dataset, name)}")

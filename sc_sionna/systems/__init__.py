@@ -109,19 +109,19 @@ def split_systems(text: str) -> tuple[str, ...]:
     return tuple(_COMMA.split(text))
 
 
-def trained_systems(preset: str, weights: Path | None = None) -> tuple[str, ...]:
-    """The schemes of which there are weights."""
-    return tuple(name for name in SYSTEM_NAMES if has_weights(weights, preset, name))
+def trained_systems(preset: str, weights: Path | None = None, names: Sequence[str] = SYSTEM_NAMES) -> tuple[str, ...]:
+    """Those of ``names``, by default all schemes, of which there are weights; UserError for an unknown one."""
+    parts = {name: parse_system(name) for name in names}
+    return tuple(name for name, p in parts.items() if has_weights(p.folder(weights), preset, p.scheme))
 
 
 def available(preset: str, systems: Sequence[str], weights: Path | None) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Systems with and without stored weights; UserError for an unknown one, and where none has any."""
-    parts = {name: parse_system(name) for name in systems}
-    found = tuple(name for name, p in parts.items() if has_weights(p.folder(weights), preset, p.scheme))
+    found = trained_systems(preset, weights, systems)
     if not found:
         raise UserError(
             f"weights: none of {', '.join(systems)} for {preset!r} in {weights or PACKAGED}; train one with "
-            f"`python -m sc_sionna train {preset} --system {next(iter(parts.values())).scheme}`"
+            f"`python -m sc_sionna train {preset} --system {parse_system(systems[0]).scheme}`"
         )
     return found, tuple(name for name in systems if name not in found)
 

@@ -28,6 +28,7 @@ from sc_sionna.jobs.base import code_fingerprint
 from sc_sionna.metrics import ACCURACY
 from sc_sionna.sweep import PointRecord, Record, make_record
 from sc_sionna.systems import SYSTEM_NAMES, Batch, JpegLdpcSystem, System, available, describe_system, make_system
+from sc_sionna.training.weights import PACKAGED
 
 WORST = "worst case"
 FGSM, RANDOM, SQUARE = "fgsm", "random-sign", "square"
@@ -225,7 +226,7 @@ class Audit:
         """Results by system, those that are kept taken as they are unless ``fresh``."""
         results = {}
         for name in self.missing:
-            self.say(f"{name}: skipped, no weights")
+            self.say(f"{name}: skipped, no weights in {self.weights or PACKAGED}")
         for name in self.present:
             path = self.folder / f"{name}.json"
             kept = None if fresh else _read(path, self.key(name))

@@ -21,7 +21,7 @@ FRAMES = 64  # bits of a word
 
 @dataclass(frozen=True)
 class Equations:
-    """Bits of a frame in the order in which they become known: bit ``num_known + e`` is the XOR of its sources.
+    """Bits of a frame in the order in which they become known, each the XOR of bits known before.
 
     num_known : bits that are given, numbered from 0
     target : int32 ``[E]``, the bit that equation e gives

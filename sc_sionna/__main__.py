@@ -1,3 +1,3 @@
-from sc_sionna.cli import main
+from sc_sionna.cli.main import main
 
 main()

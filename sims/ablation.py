@@ -22,10 +22,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sc_sionna.cli import run_script
-from sc_sionna.errors import UserError
-from sc_sionna.script import Draws, Epsilon, Options, Steps, print_summary, script, source_threats
-from sc_sionna.settings_text import parse_snr_range
+from sc_sionna.cli.main import run_script
+from sc_sionna.cli.parsing import parse_snr_range
+from sc_sionna.cli.simulation import Draws, Epsilon, Options, Steps, print_summary, script, source_threats
+from sc_sionna.core.errors import UserError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -62,7 +62,7 @@ PAIRS = {  # part → the scheme with it, the scheme without it
 
 
 def figure(record: Record, path: Path) -> None:
-    from sc_sionna.plotting_differences import plot_differences
+    from sc_sionna.figures.differences import plot_differences
 
     plot_differences(record, path, f"{record.settings['dataset']}: what each part adds")
 
@@ -75,7 +75,7 @@ def sweep(
     draws: Draws = 4,
 ) -> None:
     """Pairs of schemes that differ in one part."""
-    from sc_sionna.plotting_differences import differences
+    from sc_sionna.figures.differences import differences
 
     settings = options.settings(
         systems=options.names(list(dict.fromkeys(name for pair in PAIRS.values() for name in pair))),

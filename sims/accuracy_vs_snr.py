@@ -17,9 +17,9 @@ from typing import Annotated
 
 import typer
 
-from sc_sionna.cli import run_script
-from sc_sionna.script import Draws, Epsilon, Options, Steps, print_summary, script, source_threats
-from sc_sionna.settings_text import parse_snr_range
+from sc_sionna.cli.main import run_script
+from sc_sionna.cli.parsing import parse_snr_range
+from sc_sionna.cli.simulation import Draws, Epsilon, Options, Steps, print_summary, script, source_threats
 
 
 def sweep(

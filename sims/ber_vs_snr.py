@@ -15,10 +15,10 @@ from typing import Annotated
 
 import typer
 
-from sc_sionna.cli import Quiet, run_command, run_script
-from sc_sionna.config import LinkSettings
-from sc_sionna.settings_text import parse_snr_range
-from sc_sionna.startup import start_backend
+from sc_sionna.cli.main import Quiet, run_command, run_script
+from sc_sionna.cli.parsing import parse_snr_range
+from sc_sionna.core.startup import start_backend
+from sc_sionna.settings import LinkSettings
 
 
 def links() -> dict[str, LinkSettings]:
@@ -38,8 +38,8 @@ def links() -> dict[str, LinkSettings]:
 
 
 def sweep(snr_db: str, quick: bool, out: Path, fresh: bool, quiet: bool) -> None:
-    from sc_sionna.jobs.base import run_and_save
-    from sc_sionna.jobs.error_rates import ErrorRateJob, ErrorRateSettings
+    from sc_sionna.experiments.base import run_and_save
+    from sc_sionna.experiments.error_rates import ErrorRateJob, ErrorRateSettings
     from sc_sionna.sweep import StopRule
 
     stop = StopRule(errors=400, max_batches=1 if quick else 8)

@@ -14,16 +14,16 @@ from typing import Annotated, Literal
 
 import typer
 
-from sc_sionna.cli import run_script
-from sc_sionna.script import Options, print_summary, script
-from sc_sionna.settings_text import parse_snr_range
+from sc_sionna.cli.main import run_script
+from sc_sionna.cli.parsing import parse_snr_range
+from sc_sionna.cli.simulation import Options, print_summary, script
 
 
 def sweep(
     options: Options, snr_db: Annotated[str, typer.Option(help="START:STOP:STEP or a,b,c in dB")] = "-3:6:1.5"
 ) -> None:
     """Accuracy with hard and with soft decoding."""
-    from sc_sionna.plotting import plot_accuracy_vs_snr
+    from sc_sionna.figures.curves import plot_accuracy_vs_snr
 
     ways: tuple[Literal["hard", "soft"], ...] = ("hard", "soft")
     records = []

@@ -19,8 +19,8 @@ from typing import Annotated
 
 import typer
 
-from sc_sionna.cli import Quiet, Weights, run_command, run_script
-from sc_sionna.startup import start_backend
+from sc_sionna.cli.main import Quiet, Weights, run_command, run_script
+from sc_sionna.core.startup import start_backend
 from sc_sionna.sweep import Record, make_record, write_record
 
 SYSTEMS = "masked-vqvae,masked-vqvae+fim,masked-vqvae@eq12,masked-vqvae@eq12-orthogonal"
@@ -28,7 +28,7 @@ SYSTEMS = "masked-vqvae,masked-vqvae+fim,masked-vqvae@eq12,masked-vqvae@eq12-ort
 
 def run(dataset: str, systems: str, quick: bool, out: Path, weights: Path | None, quiet: bool) -> None:
     """Codebooks of the weights, the record, the figure, and the numbers."""
-    from sc_sionna.plotting_maps import plot_similarity
+    from sc_sionna.figures.maps import plot_similarity
 
     record = measure(dataset, tuple(systems.split(",")), weights, quick)
     record_path, figure_path = out / "records" / f"{record.name}.json", out / "figures" / f"{record.name}.png"
@@ -42,8 +42,8 @@ def run(dataset: str, systems: str, quick: bool, out: Path, weights: Path | None
 
 def measure(dataset: str, systems: tuple[str, ...], weights: Path | None, quick: bool = False) -> Record:
     """The basis vectors of each scheme that has weights, to 6 digits; the others are named as skipped."""
-    from sc_sionna.errors import UserError
-    from sc_sionna.systems import available, describe_system, load_system_codec
+    from sc_sionna.core.errors import UserError
+    from sc_sionna.schemes import available, describe_system, load_system_codec
 
     began = time.monotonic()
     present, missing = available(dataset, systems, weights)
@@ -69,7 +69,7 @@ def measure(dataset: str, systems: tuple[str, ...], weights: Path | None, quick:
 
 def print_summary(record: Record) -> None:
     """Mean, root mean square and largest |cos| beside the Welch bound."""
-    from sc_sionna.plotting_maps import similarity_numbers
+    from sc_sionna.figures.maps import similarity_numbers
 
     print(f"{'|cos| of different basis vectors':34}  weight   mean    rms    max  Welch bound of rms and max")
     for name, vectors in record.notes["codebooks"].items():

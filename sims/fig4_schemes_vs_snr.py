@@ -20,12 +20,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from sc_sionna.cli import run_script
-from sc_sionna.script import Draws, Epsilon, Options, Steps, print_summary, script, source_threats
-from sc_sionna.settings_text import parse_snr_range
+from sc_sionna.cli.main import run_script
+from sc_sionna.cli.parsing import parse_snr_range
+from sc_sionna.cli.simulation import Draws, Epsilon, Options, Steps, print_summary, script, source_threats
 
 if TYPE_CHECKING:
-    from sc_sionna.jobs.accuracy import AccuracyJob
+    from sc_sionna.experiments.accuracy import AccuracyJob
 
 
 def sweep(

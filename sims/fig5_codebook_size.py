@@ -17,12 +17,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from sc_sionna.cli import run_script
-from sc_sionna.script import Draws, Epsilon, Options, Steps, print_summary, script, source_threats
-from sc_sionna.settings_text import parse_snr_range
+from sc_sionna.cli.main import run_script
+from sc_sionna.cli.parsing import parse_snr_range
+from sc_sionna.cli.simulation import Draws, Epsilon, Options, Steps, print_summary, script, source_threats
 
 if TYPE_CHECKING:
-    from sc_sionna.jobs.accuracy import AccuracyJob
+    from sc_sionna.experiments.accuracy import AccuracyJob
     from sc_sionna.sweep import Record
 
 SYSTEMS = ("masked-vqvae@J4", "masked-vqvae@J16", "masked-vqvae", "masked-vqvae@J256")
@@ -34,7 +34,7 @@ def codebook_sizes(job: AccuracyJob) -> dict[str, Any]:
 
 def figure(record: Record, path: Path) -> None:
     """From the record alone: a line per codebook size, a panel per threat."""
-    from sc_sionna.plotting import plot_accuracy_vs_snr
+    from sc_sionna.figures.curves import plot_accuracy_vs_snr
 
     sizes = record.notes["codebook_size"]
     plot_accuracy_vs_snr(

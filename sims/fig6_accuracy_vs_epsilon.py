@@ -18,9 +18,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sc_sionna.cli import run_script
-from sc_sionna.script import Draws, Options, Steps, parse_numbers, print_summary, script, source_threats
-from sc_sionna.settings_text import parse_snr_range
+from sc_sionna.cli.main import run_script
+from sc_sionna.cli.parsing import parse_snr_range
+from sc_sionna.cli.simulation import Draws, Options, Steps, parse_numbers, print_summary, script, source_threats
 
 if TYPE_CHECKING:
     from sc_sionna.sweep import Record
@@ -30,7 +30,7 @@ EPSILONS = "0,0.02,0.05,0.1"
 
 def figure(record: Record, path: Path) -> None:
     """From the record alone: a line per scheme."""
-    from sc_sionna.plotting import plot_accuracy_vs
+    from sc_sionna.figures.curves import plot_accuracy_vs
 
     threats = record.settings["threats"]
     plot_accuracy_vs(

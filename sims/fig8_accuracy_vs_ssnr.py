@@ -20,9 +20,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from sc_sionna.cli import run_script
-from sc_sionna.script import Options, print_summary, script
-from sc_sionna.settings_text import parse_snr_range
+from sc_sionna.cli.main import run_script
+from sc_sionna.cli.parsing import parse_snr_range
+from sc_sionna.cli.simulation import Options, print_summary, script
 
 if TYPE_CHECKING:
     from sc_sionna.sweep import Record
@@ -32,7 +32,7 @@ PANELS = {"over-the-air": "semantic noise over the air", "gaussian": "Gaussian n
 
 def figure(record: Record, path: Path) -> None:
     """From the record alone: a line per scheme, a panel for Algorithm 1 and one for the control."""
-    from sc_sionna.plotting import plot_accuracy_vs
+    from sc_sionna.figures.curves import plot_accuracy_vs
 
     threats = record.settings["threats"]
     plot_accuracy_vs(
@@ -53,7 +53,7 @@ def sweep(
     channel: Annotated[str, typer.Option(help="the attacker's channel: rayleigh or identity")] = "rayleigh",
 ) -> None:
     """Accuracy against the signal-to-semantic-noise ratio at the receiver."""
-    from sc_sionna.attacks.threat import air_threat
+    from sc_sionna.attacks.threats import air_threat
 
     ratios = parse_snr_range(ssnr_db or options.pick("-5:20:5", "-5,5,20"))
     values: dict[str, Any] = {"samples": options.pick(samples, min(samples, 64)), "channel": channel}

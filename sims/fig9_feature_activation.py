@@ -27,8 +27,8 @@ from typing import Annotated, Any
 import numpy as np
 import typer
 
-from sc_sionna.cli import Dataset, Quiet, Weights, run_command, run_script
-from sc_sionna.startup import start_backend
+from sc_sionna.cli.main import Dataset, Quiet, Weights, run_command, run_script
+from sc_sionna.core.startup import start_backend
 from sc_sionna.sweep import Record, make_record, write_record
 
 SYSTEMS = "masked-vqvae,masked-vqvae+fim,masked-vqvae+fim+at"
@@ -40,7 +40,7 @@ def run(
     quick: bool, out: Path, data_dir: Path | None, weights: Path | None, quiet: bool,
 ) -> None:  # fmt: skip
     """Counts, the record, the figure, and the numbers."""
-    from sc_sionna.plotting_maps import plot_activation
+    from sc_sionna.figures.maps import plot_activation
 
     if quick:
         max_images = min(max_images or 64, 64)
@@ -79,15 +79,15 @@ def measure(
     """Integer counts of activations by feature, for each scheme that has weights."""
     from keras import ops
 
-    from sc_sionna import rng
     from sc_sionna.attacks.source import SourceAttack, SourceAttackSettings
     from sc_sionna.attacks.victim import CodecVictim
-    from sc_sionna.autodiff import compile_function
+    from sc_sionna.core import rng
+    from sc_sionna.core.backend import compile_function
+    from sc_sionna.core.errors import UserError
     from sc_sionna.data import load
     from sc_sionna.data.common import to_float
-    from sc_sionna.errors import UserError
+    from sc_sionna.schemes import available, describe_system, load_system_codec
     from sc_sionna.semantic.codec import make_masking
-    from sc_sionna.systems import available, describe_system, load_system_codec
 
     began = time.monotonic()
     settings = SourceAttackSettings(epsilon=epsilon, steps=steps)
@@ -154,7 +154,7 @@ def measure(
 
 def print_summary(record: Record) -> None:
     """Numbers behind the claim, clean → noisy."""
-    from sc_sionna.plotting_maps import frequencies, uniformity
+    from sc_sionna.figures.maps import frequencies, uniformity
 
     width = max(map(len, record.notes["schemes"]))
     print(record.notes["activation"])

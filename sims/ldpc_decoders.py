@@ -29,18 +29,18 @@ from typing import Any
 
 import numpy as np
 
-from sc_sionna import startup
-from sc_sionna.atomic import write_bytes, write_text
+from sc_sionna.core import startup
+from sc_sionna.core.atomic import write_bytes, write_text
 
 startup.start_backend()
 
 import tensorflow as tf  # noqa: E402
 from sionna.phy.fec.ldpc import LDPC5GDecoder  # noqa: E402
 
-import sc_sionna.phy.ldpc as ldpc  # noqa: E402
-import sc_sionna.phy.ldpc_kernels as ldpc_kernels  # noqa: E402
-import sc_sionna.phy.ldpc_simd as ldpc_simd  # noqa: E402
-from sc_sionna.metrics import wilson  # noqa: E402
+import sc_sionna.phy.ldpc.decoder as ldpc  # noqa: E402
+import sc_sionna.phy.ldpc.kernels as ldpc_kernels  # noqa: E402
+import sc_sionna.phy.ldpc.simd as ldpc_simd  # noqa: E402
+from sc_sionna.sweep.metrics import wilson  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[1]
 STATE = ROOT / "runs" / "ldpc_decoders"

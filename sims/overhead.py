@@ -16,11 +16,11 @@ from typing import Annotated, Any
 
 import typer
 
-from sc_sionna.atomic import write_text
-from sc_sionna.budget import digital_budget
-from sc_sionna.cli import run_command, run_script
-from sc_sionna.config import LinkSettings
+from sc_sionna.cli.main import run_command, run_script
+from sc_sionna.core.atomic import write_text
+from sc_sionna.phy.budget import digital_budget
 from sc_sionna.phy.framing import Framing
+from sc_sionna.settings import LinkSettings
 
 # Table I, in symbols per image: JPEG+LDPC, patch 16, patch 8
 TABLE_I = {

@@ -14,10 +14,10 @@ from typing import Annotated
 
 import typer
 
-from sc_sionna.atomic import write_text
-from sc_sionna.cli import run_command, run_script
-from sc_sionna.metrics import METRICS
+from sc_sionna.cli.main import run_command, run_script
+from sc_sionna.core.atomic import write_text
 from sc_sionna.sweep import PointRecord, Record, read_record
+from sc_sionna.sweep.metrics import METRICS
 
 
 def percent(point: PointRecord | None) -> str:
@@ -100,7 +100,7 @@ def cliff(record: Record) -> str:
 
 def spread(record: Record) -> list[str]:
     """Activation of frequent and rare features, clean and noisy."""
-    from sc_sionna.plotting_maps import frequencies, uniformity
+    from sc_sionna.figures.maps import frequencies, uniformity
 
     lines = [
         "",
@@ -125,7 +125,7 @@ def spread(record: Record) -> list[str]:
 
 def similarity(record: Record) -> list[str]:
     """Mean, root mean square and largest |cos| of two codebook vectors."""
-    from sc_sionna.plotting_maps import similarity_numbers
+    from sc_sionna.figures.maps import similarity_numbers
 
     lines = [
         "",
@@ -141,7 +141,7 @@ def similarity(record: Record) -> list[str]:
 
 def parts(record: Record) -> list[str]:
     """What each part adds, in points of accuracy with intervals, and what an image costs."""
-    from sc_sionna.plotting_differences import differences
+    from sc_sionna.figures.differences import differences
 
     found = list(differences(record))
     places = sorted({(d.snr_db, d.threat) for d in found}, key=lambda place: (-place[0], place[1] or ""))

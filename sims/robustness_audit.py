@@ -24,9 +24,9 @@ from typing import Annotated, Any
 
 import typer
 
-from sc_sionna.cli import Dataset, Quiet, Weights, run_command, run_script
-from sc_sionna.settings_text import parse_changes
-from sc_sionna.startup import start_backend
+from sc_sionna.cli.main import Dataset, Quiet, Weights, run_command, run_script
+from sc_sionna.cli.parsing import parse_changes
+from sc_sionna.core.startup import start_backend
 from sc_sionna.sweep import Record, write_record
 
 QUICK: dict[str, Any] = {"steps": 5, "draws": 4, "queries": 30}
@@ -37,9 +37,9 @@ def run(
     out: Path, data_dir: Path | None, weights: Path | None, fresh: bool, quiet: bool,
 ) -> None:  # fmt: skip
     """Settings from words, the audit, its files, and a summary."""
-    from sc_sionna.jobs.audit import EFFORT, Audit, AuditSettings
-    from sc_sionna.jobs.base import store_path
-    from sc_sionna.plotting_maps import plot_audit
+    from sc_sionna.experiments.audit import EFFORT, Audit, AuditSettings
+    from sc_sionna.experiments.base import store_path
+    from sc_sionna.figures.maps import plot_audit
 
     values: dict[str, Any] = parse_changes(changes, ("adaptive", "link", "jpeg"))
     effort = {**EFFORT, **(QUICK if quick else {}), **values.pop("adaptive")}

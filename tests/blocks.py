@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from sc_sionna.config import CodecSettings
+from sc_sionna.settings import CodecSettings
 
 TINY = CodecSettings(
     image_size=16, patch_size=4, dim=16, depth=1, num_heads=2, decoder_dim=16, decoder_depth=1, decoder_num_heads=2,

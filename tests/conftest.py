@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from sc_sionna.startup import start_backend
+from sc_sionna.core.startup import start_backend
 
 start_backend()
 
@@ -46,7 +46,7 @@ _COMPILED: dict = {}
 @pytest.fixture(scope="session")
 def digits_job():
     """The main job on 48 digits in batches of 16; its two systems are built and compiled once for all tests."""
-    from sc_sionna.jobs.accuracy import AccuracyJob, AccuracySettings
+    from sc_sionna.experiments.accuracy import AccuracyJob, AccuracySettings
 
     with pytest.MonkeyPatch.context() as patch:
         _keep_systems(patch)
@@ -62,7 +62,7 @@ def compiled_systems(monkeypatch: pytest.MonkeyPatch, digits_job) -> None:
 
 
 def _keep_systems(patch: pytest.MonkeyPatch) -> None:
-    from sc_sionna.jobs import accuracy
+    from sc_sionna.experiments import accuracy
 
     make = accuracy.make_system
 

@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 import typer
 
-from sc_sionna.cli import app
+from sc_sionna.cli.main import app
 from sc_sionna.phy.channels import ChannelModel
 
 ROOT = Path(__file__).resolve().parents[1]

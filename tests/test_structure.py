@@ -39,17 +39,42 @@ def test_the_scan_sees_imports_wherever_they_are() -> None:
 def test_imports(path: Path) -> None:
     found = imported(ast.parse(path.read_text())) - PROBES.get(name(path), set())
     folder = path.relative_to(PACKAGE).parts[0]
-    if folder != "phy":
+    if folder not in ("phy", "benchmarks"):  # a benchmark runs Sionna's own chain as the plain alternative
         assert "sionna" not in found, "only sc_sionna/phy imports Sionna"
     if folder in ("semantic", "attacks", "training"):
-        assert not found & {"tensorflow", "torch"}, "networks are keras.ops; only autodiff.py knows the backend"
+        assert not found & {"tensorflow", "torch"}, "networks are keras.ops; only core/backend knows the backend"
     if "torch" in found:
-        assert name(path) == "autodiff.py"
+        assert name(path) == "core/backend/torch.py"
 
 
-def test_only_the_physical_layer_autodiff_and_the_start_know_tensorflow() -> None:
+def test_only_the_physical_layer_the_backend_and_the_benchmarks_know_tensorflow() -> None:
     users = {name(p) for p in FILES if "tensorflow" in imported(ast.parse(p.read_text()))}
-    assert {u for u in users if not u.startswith("phy/")} == {"autodiff.py", "startup.py"}
+    others = {u for u in users if not u.startswith(("phy/", "benchmarks/"))}
+    assert others == {"core/backend/tensorflow.py", "core/startup.py"}
+
+
+# From the ground up; a folder imports from its own floor's predecessors and from itself, never from a folder above
+FLOORS = (
+    "core", "settings", "data", "sweep", "semantic", "tasks", "phy", "attacks", "training", "schemes", "figures",
+    "experiments", "report", "benchmarks", "cli",
+)  # fmt: skip
+
+
+def folders_used(path: Path) -> set[str]:
+    """Folders of this package that a module imports from, also within functions."""
+    used: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        names = [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+        names += [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+        used |= {n.split(".")[1] for n in names if n.startswith("sc_sionna.")}
+    return used
+
+
+@pytest.mark.parametrize("path", [p for p in FILES if p.parent != PACKAGE], ids=name)
+def test_nothing_imports_from_a_floor_above(path: Path) -> None:
+    folder = path.relative_to(PACKAGE).parts[0]
+    above = [f for f in folders_used(path) if FLOORS.index(f) > FLOORS.index(folder)]
+    assert not above, f"{folder} stands below {', '.join(above)}"
 
 
 @pytest.mark.parametrize("path", FILES, ids=name)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from sc_sionna import rng
-from sc_sionna.config import CodecSettings
-from sc_sionna.presets import make_preset
+from sc_sionna.core import rng
 from sc_sionna.semantic.codec import SemanticCodec
-from sc_sionna.training.weights import save_weights
+from sc_sionna.semantic.weights import save_weights
+from sc_sionna.settings import CodecSettings
+from sc_sionna.settings.presets import make_preset
 
 SIZES = {
     "image_size": 32, "patch_size": 8, "dim": 16, "depth": 2, "num_heads": 2, "decoder_dim": 16, "decoder_depth": 1,

@@ -12,7 +12,7 @@ import numpy as np
 from sc_sionna.attacks.objective import LOSSES, NO_GRADIENT, Objective
 from sc_sionna.attacks.source import as_inputs
 from sc_sionna.attacks.victim import Victim
-from sc_sionna.errors import UserError
+from sc_sionna.core.errors import UserError
 
 ZERO = 1e-12  # a gradient whose largest entry is below this gives sign noise only
 SAME = 0.99999  # cosine of gradients that are one and the same

@@ -9,8 +9,8 @@ import numpy as np
 from keras import ops
 
 from sc_sionna.attacks.victim import Victim
-from sc_sionna.autodiff import compile_function, value_and_input_grad
-from sc_sionna.errors import UserError
+from sc_sionna.core.backend import compile_function, value_and_input_grad
+from sc_sionna.core.errors import UserError
 
 NO_GRADIENT = (
     "the attacked system has no gradient with respect to the image; give its quantiser and link a straight-through pass, "

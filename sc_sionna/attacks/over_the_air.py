@@ -12,9 +12,9 @@ import keras
 import numpy as np
 from pydantic import Field, model_validator
 
-from sc_sionna.autodiff import compile_function, value_and_input_grad
-from sc_sionna.config import Settings
-from sc_sionna.errors import UserError
+from sc_sionna.core.backend import compile_function, value_and_input_grad
+from sc_sionna.core.errors import UserError
+from sc_sionna.settings import Settings
 
 Loss = Callable[..., Any]
 

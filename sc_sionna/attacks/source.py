@@ -12,8 +12,8 @@ from pydantic import Field, model_validator
 
 from sc_sionna.attacks.objective import LOSSES, Objective
 from sc_sionna.attacks.victim import Victim
-from sc_sionna.config import Settings
-from sc_sionna.errors import UserError
+from sc_sionna.core.errors import UserError
+from sc_sionna.settings import Settings
 
 Norm = Literal["linf", "l2"]
 

@@ -9,7 +9,7 @@ from typing import Any, Literal, Protocol, get_args
 import numpy as np
 from keras import ops
 
-from sc_sionna.errors import UserError
+from sc_sionna.core.errors import UserError
 from sc_sionna.semantic.codec import SemanticCodec
 
 Relaxation = Literal["straight-through", "soft", "unquantised"]

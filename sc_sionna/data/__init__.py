@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from sc_sionna.core.errors import UserError
 from sc_sionna.data.cifar10 import load_cifar10
 from sc_sionna.data.common import Images
 from sc_sionna.data.digits import load_digits_images
 from sc_sionna.data.folder import load_folder
-from sc_sionna.errors import UserError
 
 __all__ = ["DATASETS", "Images", "load"]
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from sc_sionna.core.errors import UserError
 from sc_sionna.data.common import Images, part_of_train
-from sc_sionna.errors import UserError
 
 CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sc_sionna import rng
+from sc_sionna.core import rng
 
 SPLIT_SEED = 2022  # fixed for ever: a changed split would leak test images into trained weights
 VALIDATION_SHARE = 0.1

@@ -23,5 +23,5 @@ Seeds
     systems with payloads of different length see the same noise on the uses that they share.
 
 The modules are imported by name (``from sc_sionna.phy.link import DigitalLink``); this file imports nothing, so that
-:mod:`~sc_sionna.phy.index_mapper` also works on a machine without Sionna.
+:mod:`~sc_sionna.semantic.index_mapper` also works on a machine without Sionna.
 """

@@ -12,8 +12,8 @@ from math import ceil
 
 import numpy as np
 
-from sc_sionna.config import LinkSettings
-from sc_sionna.errors import UserError
+from sc_sionna.core.errors import UserError
+from sc_sionna.settings import LinkSettings
 
 MIN_K = 12  # the shortest information block of Sionna's 5G LDPC code
 MIN_RATE = (1, 5)  # without repetition coding

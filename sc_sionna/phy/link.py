@@ -12,14 +12,14 @@ import numpy as np
 import tensorflow as tf
 from sionna.phy import Block, Object
 
-from sc_sionna.config import LinkSettings
-from sc_sionna.errors import UserError
+from sc_sionna.core.errors import UserError
 from sc_sionna.phy.channels import complex_normal, make_channel
 from sc_sionna.phy.framing import Framing
 from sc_sionna.phy.precoding import make_precoder
 from sc_sionna.phy.receiver import Receiver, lmmse_filter
 from sc_sionna.phy.snr import noise_variance
 from sc_sionna.phy.transmitter import Transmitter
+from sc_sionna.settings import LinkSettings
 
 
 class LinkOutput(NamedTuple):

@@ -6,8 +6,8 @@ import numpy as np
 import tensorflow as tf
 from sionna.phy import Block
 
-from sc_sionna.config import LinkSettings
-from sc_sionna.plugins import resolve
+from sc_sionna.core.plugins import resolve
+from sc_sionna.settings import LinkSettings
 
 
 class SvdPrecoder(Block):

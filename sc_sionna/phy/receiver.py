@@ -11,7 +11,7 @@ from sionna.phy import Block
 from sionna.phy.fec.crc import CRCDecoder
 from sionna.phy.fec.ldpc import LDPC5GDecoder
 
-from sc_sionna.phy.ldpc import LayeredLDPCDecoder
+from sc_sionna.phy.ldpc.decoder import LayeredLDPCDecoder
 from sc_sionna.phy.transmitter import Transmitter
 
 SIONNA_CHUNK = 64  # frames per call of Sionna's decoder: one compilation, and working memory that fits the cache

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from sc_sionna.config import LinkSettings
-from sc_sionna.errors import UserError
+from sc_sionna.core.errors import UserError
+from sc_sionna.settings import LinkSettings
 
 MAX_DB = 200.0  # beyond it single precision loses the signal or the noise
 

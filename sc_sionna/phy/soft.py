@@ -8,7 +8,7 @@ import tensorflow as tf
 from sionna.phy import Block
 from sionna.phy.fec.ldpc import LDPC5GDecoder
 
-from sc_sionna.errors import UserError
+from sc_sionna.core.errors import UserError
 from sc_sionna.phy.link import DigitalLink
 
 ATTACK_ITERATIONS = 8  # flooding iterations that a gradient is taken through

@@ -9,11 +9,11 @@ from sionna.phy import Object
 from sionna.phy.fec.crc import CRCEncoder
 from sionna.phy.mapping import Constellation
 
-from sc_sionna.config import LinkSettings
-from sc_sionna.errors import UserError
-from sc_sionna.phy.encode_kernel import Equations, chain, crc_equations, encode_and_map, parity_equations
+from sc_sionna.core.errors import UserError
 from sc_sionna.phy.framing import Framing
-from sc_sionna.phy.ldpc import CodeGraph, ldpc_encoder
+from sc_sionna.phy.ldpc.decoder import CodeGraph, ldpc_encoder
+from sc_sionna.phy.ldpc.encoder import Equations, chain, crc_equations, encode_and_map, parity_equations
+from sc_sionna.settings import LinkSettings
 
 
 class Transmitter(Object):

@@ -14,10 +14,10 @@ import numpy as np
 import tensorflow as tf
 from scipy.special import erfc
 
-from sc_sionna import rng
-from sc_sionna.config import LinkSettings
+from sc_sionna.core import rng
 from sc_sionna.phy.link import DigitalLink
 from sc_sionna.phy.snr import noise_variance
+from sc_sionna.settings import LinkSettings
 
 MAX_Z = 4.0
 _settings: Callable[..., LinkSettings] = LinkSettings  # type checkers take Field's positional defaults for required

@@ -74,7 +74,7 @@ class Codebook(layers.Layer):
         """Posterior-mean basis vectors ``[B, N, D]`` from LLRs of the index bits ``[B, N·m]``, ln P(1)/P(0).
 
         Σ_i P(i) e_i over all 2^m bit patterns i, the bits taken as independent; a pattern that names no vector means
-        the vector of i mod J, as :class:`~sc_sionna.phy.index_mapper.IndexMapper` has it. Differentiable.
+        the vector of i mod J, as :class:`~sc_sionna.semantic.index_mapper.IndexMapper` has it. Differentiable.
         """
         bits = (self.size - 1).bit_length()
         patterns = (np.arange(2**bits)[:, None] >> np.arange(bits - 1, -1, -1)) & 1  # [2^m, m]

@@ -14,15 +14,15 @@ import keras
 import numpy as np
 from keras import layers, ops
 
-from sc_sionna.config import CodecSettings
-from sc_sionna.phy.index_mapper import IndexMapper
-from sc_sionna.plugins import resolve
+from sc_sionna.core.plugins import resolve
 from sc_sionna.semantic.codebook import Codebook
 from sc_sionna.semantic.decoder import ClassifyHead, Decoder, ReconstructHead
 from sc_sionna.semantic.encoder import Encoder
 from sc_sionna.semantic.importance import candidate_positions
+from sc_sionna.semantic.index_mapper import IndexMapper
 from sc_sionna.semantic.masking import Masking, MaskingAmong, NoiseRelatedMasking, UniformMasking
 from sc_sionna.semantic.similarity import first_similar, repeat_bits
+from sc_sionna.settings import CodecSettings
 
 MASKINGS = {"uniform": UniformMasking, "noise-related": NoiseRelatedMasking}
 

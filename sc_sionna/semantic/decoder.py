@@ -7,10 +7,10 @@ from typing import Any
 import keras
 from keras import layers, ops
 
-from sc_sionna.config import CodecSettings
 from sc_sionna.semantic.masking import scatter_kept
 from sc_sionna.semantic.patches import unpatchify
 from sc_sionna.semantic.transformer import PositionEmbedding, ViTBlock
+from sc_sionna.settings import CodecSettings
 
 
 class Decoder(layers.Layer):

@@ -6,12 +6,12 @@ from typing import Any
 
 from keras import layers, ops
 
-from sc_sionna.config import CodecSettings
-from sc_sionna.errors import UserError
+from sc_sionna.core.errors import UserError
 from sc_sionna.semantic.importance import FeatureImportance, sent_features
 from sc_sionna.semantic.masking import gather_kept
 from sc_sionna.semantic.patches import patchify
 from sc_sionna.semantic.transformer import PositionEmbedding, ViTBlock
+from sc_sionna.settings import CodecSettings
 
 
 class Encoder(layers.Layer):

@@ -10,7 +10,7 @@ import keras
 import numpy as np
 from keras import layers, ops
 
-from sc_sionna.errors import UserError
+from sc_sionna.core.errors import UserError
 from sc_sionna.semantic.masking import scatter_kept
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sc_sionna.metrics import METRICS, difference_z
+from sc_sionna.sweep.metrics import METRICS, difference_z
 from sc_sionna.sweep.record import PointRecord, Record
 
 Z_LIMIT = 4.0

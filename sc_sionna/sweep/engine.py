@@ -10,9 +10,9 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from sc_sionna.config import Settings
-from sc_sionna.errors import UserError
-from sc_sionna.metrics import Counts, Metric, merge, to_counts
+from sc_sionna.core.errors import UserError
+from sc_sionna.settings import Settings
+from sc_sionna.sweep.metrics import Counts, Metric, merge, to_counts
 from sc_sionna.sweep.progress import Progress
 from sc_sionna.sweep.store import Store
 

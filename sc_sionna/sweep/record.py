@@ -12,11 +12,11 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from sc_sionna.atomic import write_text
-from sc_sionna.config import settings_hash
-from sc_sionna.errors import UserError
-from sc_sionna.metrics import METRICS, Metric
+from sc_sionna.core.atomic import write_text
+from sc_sionna.core.errors import UserError
+from sc_sionna.settings import settings_hash
 from sc_sionna.sweep.engine import PointResult, Stop
+from sc_sionna.sweep.metrics import METRICS, Metric
 from sc_sionna.sweep.provenance import command_line, device_description, git_commit, versions
 
 SCHEMA = 1

@@ -13,9 +13,9 @@ import sqlite3
 from pathlib import Path
 from typing import Any
 
-from sc_sionna.config import settings_hash
-from sc_sionna.errors import UserError
-from sc_sionna.metrics import Counts, to_counts
+from sc_sionna.core.errors import UserError
+from sc_sionna.settings import settings_hash
+from sc_sionna.sweep.metrics import Counts, to_counts
 
 SCHEMA = 1
 APPLICATION_ID = 0x5C510AA  # in the file's header: tells a store from any other SQLite database

@@ -15,11 +15,11 @@ from typing import Any
 
 import numpy as np
 
-from sc_sionna import rng
-from sc_sionna.atomic import make_folder, write_text
-from sc_sionna.config import LinkSettings, Preset, settings_hash
-from sc_sionna.errors import UserError
+from sc_sionna.core import rng
+from sc_sionna.core.atomic import make_folder, write_text
+from sc_sionna.core.errors import UserError
 from sc_sionna.semantic.codec import SemanticCodec
+from sc_sionna.settings import LinkSettings, Preset, settings_hash
 
 CALIBRATION_DIR = Path(__file__).parent / "calibration"
 NUM_QUANTILES = 257

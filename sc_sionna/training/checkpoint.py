@@ -10,8 +10,8 @@ from typing import Any
 import keras
 import numpy as np
 
-from sc_sionna.atomic import write_bytes
-from sc_sionna.errors import UserError
+from sc_sionna.core.atomic import write_bytes
+from sc_sionna.core.errors import UserError
 
 
 def save(path: Path, model: keras.Model, optimizer: Any, state: dict[str, Any], best: list[np.ndarray] | None) -> None:

@@ -20,21 +20,21 @@ import keras
 import numpy as np
 from keras import ops
 
-from sc_sionna import rng
-from sc_sionna.atomic import write_text
 from sc_sionna.attacks.source import SourceAttack, SourceAttackSettings
 from sc_sionna.attacks.victim import CodecVictim
-from sc_sionna.autodiff import compile_function
-from sc_sionna.config import Preset, TrainSettings, settings_hash
+from sc_sionna.core import rng
+from sc_sionna.core.atomic import write_text
+from sc_sionna.core.backend import compile_function
+from sc_sionna.core.errors import UserError
 from sc_sionna.data.common import Images, to_float
-from sc_sionna.errors import UserError
 from sc_sionna.semantic.codebook import usage
 from sc_sionna.semantic.codec import SemanticCodec, make_masking
+from sc_sionna.semantic.weights import warm_start
+from sc_sionna.settings import Preset, TrainSettings, settings_hash
 from sc_sionna.training import checkpoint
 from sc_sionna.training.augment import augment
 from sc_sionna.training.channel import TrainingChannel
 from sc_sionna.training.step import make_step, stages_of
-from sc_sionna.training.weights import warm_start
 
 EVAL_BATCH = 256
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from keras import ops
 
-from sc_sionna.errors import UserError
+from sc_sionna.core.errors import UserError
 
 
 def perturbed_variables(variables: Sequence[Any]) -> list[int]:

@@ -11,9 +11,9 @@ from typing import Any, NamedTuple
 
 from keras import ops
 
-from sc_sionna.autodiff import compile_function, value_and_grad
-from sc_sionna.config import TrainSettings
+from sc_sionna.core.backend import compile_function, value_and_grad
 from sc_sionna.semantic.codec import SemanticCodec
+from sc_sionna.settings import TrainSettings
 from sc_sionna.training.losses import task_losses
 from sc_sionna.training.perturbation import perturbed
 

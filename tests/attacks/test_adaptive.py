@@ -7,19 +7,14 @@ from keras import ops
 
 from sc_sionna.attacks import objective as objective_module
 from sc_sionna.attacks import source
-from sc_sionna.attacks.adaptive import (
-    AdaptiveSettings,
-    AdaptiveSuite,
-    Apgd,
-    Square,
-    adaptive_suite,
-    cross_entropy_with_importance,
-    worst_case,
-)
+from sc_sionna.attacks.adaptive_settings import AdaptiveSettings
+from sc_sionna.attacks.apgd import Apgd
 from sc_sionna.attacks.objective import LOSSES, Objective
 from sc_sionna.attacks.source import SourceAttack, SourceAttackSettings
+from sc_sionna.attacks.square import Square
+from sc_sionna.attacks.suite import AdaptiveSuite, adaptive_suite, cross_entropy_with_importance, worst_case
 from sc_sionna.attacks.victim import CodecVictim
-from sc_sionna.errors import UserError
+from sc_sionna.core.errors import UserError
 from sc_sionna.semantic.codec import SemanticCodec, make_masking
 from tests.attacks import LinearVictim, MaskedLinearVictim, SteppedVictim, middle_grey
 from tests.blocks import TINY

@@ -6,7 +6,7 @@ import pytest
 
 from sc_sionna.attacks.checks import Finding, findings, gradient_health, raise_on
 from sc_sionna.attacks.victim import CodecVictim
-from sc_sionna.errors import UserError
+from sc_sionna.core.errors import UserError
 from sc_sionna.semantic.codec import SemanticCodec, make_masking
 from tests.attacks import BrokenVictim, FlatVictim, LinearVictim, SteppedVictim, middle_grey
 from tests.blocks import TINY

@@ -7,7 +7,7 @@ import pytest
 from keras import ops
 
 from sc_sionna.attacks.energy import noise_energy
-from sc_sionna.errors import UserError
+from sc_sionna.core.errors import UserError
 
 
 class LinearVictim:

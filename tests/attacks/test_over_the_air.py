@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from keras import ops
 
-from sc_sionna import rng
 from sc_sionna.attacks.over_the_air import OverTheAirAttack, OverTheAirSettings
-from sc_sionna.errors import UserError
+from sc_sionna.core import rng
+from sc_sionna.core.errors import UserError
 
 USES, RX, SAMPLES = 6, 4, 32
 

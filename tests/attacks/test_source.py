@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from sc_sionna.attacks.objective import LOSSES, Objective, correct, cross_entropy, margin
 from sc_sionna.attacks.source import SourceAttack, SourceAttackSettings, ascent_direction, random_sign_noise
 from sc_sionna.attacks.victim import CodecVictim
-from sc_sionna.errors import UserError
+from sc_sionna.core.errors import UserError
 from sc_sionna.semantic.codec import SemanticCodec, make_masking
 from tests.attacks import FlatVictim, LinearVictim, MaskedLinearVictim, SteppedVictim, middle_grey
 from tests.blocks import TINY

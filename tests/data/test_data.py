@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from sc_sionna.core.errors import UserError
 from sc_sionna.data import load
 from sc_sionna.data.common import part_of_train, validation_positions
-from sc_sionna.errors import UserError
 
 SPLITS = ("train", "val", "test")
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from sc_sionna.config import LinkSettings
+from sc_sionna.settings import LinkSettings
 
 
 def settings(**values: Any) -> LinkSettings:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from sc_sionna.errors import UserError
+from sc_sionna.core.errors import UserError
 from sc_sionna.phy import channels
 from sc_sionna.phy.link import DigitalLink
 from sc_sionna.phy.precoding import make_precoder

@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from sc_sionna.errors import UserError
+from sc_sionna.core.errors import UserError
 from sc_sionna.phy.framing import Framing
-from sc_sionna.phy.ldpc import ldpc_encoder
+from sc_sionna.phy.ldpc.decoder import ldpc_encoder
 from sc_sionna.phy.snr import eb_no_db, es_no_db, noise_variance
 from tests.phy.helpers import random_bits, settings
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from sc_sionna.errors import UserError
+from sc_sionna.core.errors import UserError
 from sc_sionna.phy.link import AnalogLink, DigitalLink
 from sc_sionna.phy.snr import noise_variance
 from tests.phy.helpers import random_bits, seed, settings

@@ -13,11 +13,11 @@ from sionna.phy.fec.crc import CRCEncoder
 from sionna.phy.fec.ldpc import LDPC5GEncoder
 from sionna.phy.mapping import Mapper
 
-from sc_sionna.config import BITS_PER_SYMBOL, LinkSettings
-from sc_sionna.errors import UserError
-from sc_sionna.phy.encode_kernel import parity_equations
+from sc_sionna.core.errors import UserError
 from sc_sionna.phy.framing import Framing
+from sc_sionna.phy.ldpc.encoder import parity_equations
 from sc_sionna.phy.transmitter import Transmitter
+from sc_sionna.settings import BITS_PER_SYMBOL, LinkSettings
 
 
 def by_sionna(bits: np.ndarray, framing: Framing, settings: LinkSettings) -> np.ndarray:

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from keras import ops
 
-from sc_sionna.autodiff import value_and_grad, value_and_input_grad
-from sc_sionna.phy.index_mapper import IndexMapper
+from sc_sionna.core.backend import value_and_grad, value_and_input_grad
 from sc_sionna.semantic.codebook import Codebook, usage
+from sc_sionna.semantic.index_mapper import IndexMapper
 
 
 def make(distance="euclidean", task=False, size=7, dim=3):

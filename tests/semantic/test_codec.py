@@ -6,17 +6,17 @@ import numpy as np
 import pytest
 from keras import ops
 
-from sc_sionna.autodiff import compile_function, value_and_grad, value_and_input_grad
-from sc_sionna.config import CodecSettings
+from sc_sionna.core.backend import compile_function, value_and_grad, value_and_input_grad
+from sc_sionna.core.errors import UserError
 from sc_sionna.data import load
 from sc_sionna.data.common import to_float
-from sc_sionna.errors import UserError
 from sc_sionna.semantic.codec import SemanticCodec, make_masking
 from sc_sionna.semantic.masking import gather_kept, scatter_kept
 from sc_sionna.semantic.patches import patchify
+from sc_sionna.semantic.weights import PACKAGED, load_codec
+from sc_sionna.settings import CodecSettings
 from sc_sionna.training.loop import precision
 from sc_sionna.training.losses import cross_entropy, masked_reconstruction, task_losses
-from sc_sionna.training.weights import PACKAGED, load_codec
 from tests.blocks import TINY
 
 

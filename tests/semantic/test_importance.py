@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from keras import ops
 
-from sc_sionna.autodiff import value_and_grad
-from sc_sionna.errors import UserError
+from sc_sionna.core.backend import value_and_grad
+from sc_sionna.core.errors import UserError
 from sc_sionna.semantic.codec import SemanticCodec, make_masking
 from sc_sionna.semantic.importance import FeatureImportance, candidate_positions, sent_features
 from sc_sionna.training.losses import cross_entropy, task_losses

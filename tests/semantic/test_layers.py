@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from keras import ops
 
-from sc_sionna.autodiff import value_and_grad, value_and_input_grad
+from sc_sionna.core.backend import value_and_grad, value_and_input_grad
 from tests.blocks import rows
 
 ROWS = rows()

@@ -5,8 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sc_sionna.config import CodecSettings
-from sc_sionna.errors import UserError
+from sc_sionna.core.errors import UserError
 from sc_sionna.semantic.codec import make_masking
 from sc_sionna.semantic.masking import (
     MaskingAmong,
@@ -17,6 +16,7 @@ from sc_sionna.semantic.masking import (
     scatter_kept,
 )
 from sc_sionna.semantic.patches import patchify, unpatchify
+from sc_sionna.settings import CodecSettings
 
 
 @settings(max_examples=15, deadline=None)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from sc_sionna.autodiff import compile_function, value_and_input_grad
+from sc_sionna.core.backend import compile_function, value_and_input_grad
 from sc_sionna.semantic.codec import SemanticCodec
 from sc_sionna.semantic.similarity import first_similar, repeat_bits, similarity_loss
 from tests.blocks import TINY

@@ -26,7 +26,7 @@ def load_sim(name: str) -> ModuleType:
 
 
 def invoke_sim(name: str, arguments: list[str]) -> Result:
-    """The script's command line as :func:`sc_sionna.cli.run_script` makes it."""
+    """The script's command line as :func:`sc_sionna.cli.main.run_script` makes it."""
     script = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
     script.command()(load_sim(name).main)
     return CliRunner().invoke(script, arguments)

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from sc_sionna.errors import UserError
-from sc_sionna.script import COMMON, Options, parse_numbers, source_threats, train_command
+from sc_sionna.cli.simulation import COMMON, Options, parse_numbers, source_threats, train_command
+from sc_sionna.core.errors import UserError
+from sc_sionna.schemes import parse_system
+from sc_sionna.semantic.weights import PACKAGED, has_weights
 from sc_sionna.sweep import read_record
-from sc_sionna.systems import parse_system
-from sc_sionna.training.weights import PACKAGED, has_weights
 from tests.sims.helpers import ROOT, invoke_sim, load_sim, run_sim
 from tests.sims.test_sims import is_figure
 
@@ -113,7 +113,7 @@ def test_fig8_leaves_jpeg_to_the_control(compiled_systems, tmp_path: Path) -> No
 
 
 def test_ablation_compares_the_pairs_that_ran(compiled_systems, tmp_path: Path) -> None:
-    from sc_sionna.plotting_differences import differences
+    from sc_sionna.figures.differences import differences
 
     names = "masked-vqvae,masked-vqvae+at,masked-vqvae+at[similarity_threshold=0.9]"
     record, printed = run("ablation", tmp_path, "--systems", names, "--snr-db=40", "--steps", "2")

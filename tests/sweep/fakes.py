@@ -5,9 +5,9 @@ from __future__ import annotations
 from math import exp
 from typing import Any
 
-from sc_sionna import rng
-from sc_sionna.metrics import METRICS, Metric
+from sc_sionna.core import rng
 from sc_sionna.sweep import Point, PointResult, Record, make_record, point_records
+from sc_sionna.sweep.metrics import METRICS, Metric
 
 SNRS = [float(s) for s in range(-9, 19, 3)]
 

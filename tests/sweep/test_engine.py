@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from sc_sionna.errors import UserError
-from sc_sionna.metrics import ACCURACY, BLOCK_ERROR_RATE, merge
+from sc_sionna.core.errors import UserError
 from sc_sionna.sweep import Point, StopRule, stored_results
+from sc_sionna.sweep.metrics import ACCURACY, BLOCK_ERROR_RATE, merge
 from tests.sweep.toy import POINTS, SETTINGS, STOP, evaluate, sweep
 
 

@@ -11,8 +11,7 @@ from typing import Any
 import pytest
 
 from sc_sionna import __file__ as package_file
-from sc_sionna.errors import UserError
-from sc_sionna.metrics import ACCURACY, BLOCK_ERROR_RATE, merge, wilson
+from sc_sionna.core.errors import UserError
 from sc_sionna.sweep import (
     Point,
     Record,
@@ -23,6 +22,7 @@ from sc_sionna.sweep import (
     read_record,
     write_record,
 )
+from sc_sionna.sweep.metrics import ACCURACY, BLOCK_ERROR_RATE, merge, wilson
 from sc_sionna.sweep.provenance import git_commit
 from sc_sionna.sweep.record import content_hash
 from tests.sweep.fakes import accuracy_record, link_record, result

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from sc_sionna.errors import UserError
+from sc_sionna.core.errors import UserError
 from sc_sionna.sweep import Store, remove_store
 from tests.sweep.toy import POINTS, SETTINGS, as_json, sweep
 

@@ -8,9 +8,9 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from sc_sionna import rng
-from sc_sionna.metrics import ACCURACY
+from sc_sionna.core import rng
 from sc_sionna.sweep import Point, PointResult, StopRule, run_sweep
+from sc_sionna.sweep.metrics import ACCURACY
 
 SETTINGS = {"kind": "toy", "seed": 5}
 POINTS = [Point(name, snr_db) for snr_db in (-3.0, 2.0, 3.5) for name in ("learned", "classical")]

@@ -12,7 +12,7 @@ EXCHANGE = Path(__file__).resolve().parents[2] / "runs" / "torch-exchange"
 def test_outputs_agree():
     import keras
 
-    from sc_sionna.training.weights import load_codec
+    from sc_sionna.semantic.weights import load_codec
 
     assert keras.backend.backend() == "tensorflow"
     with np.load(EXCHANGE / "outputs.npz", allow_pickle=False) as stored:

@@ -20,13 +20,13 @@ def test_two_steps_and_weights_for_tensorflow():
     import keras
 
     assert keras.backend.backend() == "torch"
-    from sc_sionna.config import Preset
     from sc_sionna.data import load
     from sc_sionna.data.common import to_float
-    from sc_sionna.presets import make_preset
     from sc_sionna.semantic.codec import make_masking
+    from sc_sionna.semantic.weights import load_codec, save_weights
+    from sc_sionna.settings import Preset
+    from sc_sionna.settings.presets import make_preset
     from sc_sionna.training.loop import Trainer
-    from sc_sionna.training.weights import load_codec, save_weights
 
     train = {"epochs": 1, "pretrain_epochs": 1, "batch_size": 64, "val_repeats": 1}
     adversarial = {"attack_epsilon": 0.05, "attack_steps": 1, "weight_perturbation": 0.005}
@@ -51,8 +51,8 @@ def test_two_steps_and_weights_for_tensorflow():
 
 
 def test_calibration_that_is_not_shipped_says_what_to_do():
-    from sc_sionna.config import LinkSettings
-    from sc_sionna.errors import UserError
+    from sc_sionna.core.errors import UserError
+    from sc_sionna.settings import LinkSettings
     from sc_sionna.training.channel import load_calibrated
 
     with pytest.raises(UserError, match="Sionna is not installed"):

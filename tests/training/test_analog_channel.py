@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from sc_sionna import rng
-from sc_sionna.config import LinkSettings
-from sc_sionna.errors import UserError
+from sc_sionna.core import rng
+from sc_sionna.core.errors import UserError
 from sc_sionna.phy.link import AnalogLink
+from sc_sionna.settings import LinkSettings
 from sc_sionna.training.channel import AnalogChannel
 
 IMAGES, USES, SNR_DB = 3000, 6, 3.0

@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from sc_sionna import rng
-from sc_sionna.config import LinkSettings
-from sc_sionna.errors import UserError
+from sc_sionna.core import rng
+from sc_sionna.core.errors import UserError
 from sc_sionna.phy.link import DigitalLink
-from sc_sionna.presets import make_preset
+from sc_sionna.settings import LinkSettings
+from sc_sionna.settings.presets import make_preset
 from sc_sionna.training import channel
 from sc_sionna.training.channel import (
     CALIBRATION_DIR,

@@ -14,15 +14,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from sc_sionna.config import Preset
+from sc_sionna.core.errors import UserError
 from sc_sionna.data import load
-from sc_sionna.errors import UserError
-from sc_sionna.presets import make_preset
+from sc_sionna.semantic.weights import load_codec, read_description, save_weights
+from sc_sionna.settings import Preset
+from sc_sionna.settings.presets import make_preset
 from sc_sionna.training import checkpoint
 from sc_sionna.training.channel import CalibratedChannel
 from sc_sionna.training.loop import Trainer
 from sc_sionna.training.step import make_step
-from sc_sionna.training.weights import load_codec, read_description, save_weights
 
 SMALL = {"dim": 16, "depth": 1, "num_heads": 2, "decoder_dim": 16, "decoder_depth": 1, "decoder_num_heads": 2}
 
@@ -75,7 +75,7 @@ def test_stopped_and_resumed_equals_uninterrupted(images, tmp_path):
 def test_sigkill_then_resume(tmp_path):
     script = textwrap.dedent(
         f"""
-        from sc_sionna.startup import start_backend
+        from sc_sionna.core.startup import start_backend
         start_backend()
         from pathlib import Path
         from sc_sionna.data import load

@@ -16,11 +16,11 @@ LIMIT_GIB = 16
 STEP = """
 import json, resource, sys, time
 from pathlib import Path
-from sc_sionna.startup import start_backend
+from sc_sionna.core.startup import start_backend
 start_backend()
 import numpy as np
 from sc_sionna.data.common import Images
-from sc_sionna.presets import make_preset
+from sc_sionna.settings.presets import make_preset
 from sc_sionna.training.loop import Trainer
 from sc_sionna.training.step import make_step
 

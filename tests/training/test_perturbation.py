@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from keras import ops
 
-from sc_sionna.errors import UserError
+from sc_sionna.core.errors import UserError
 from sc_sionna.semantic.codec import SemanticCodec
 from sc_sionna.training.perturbation import perturbed, perturbed_variables
 from tests.blocks import TINY

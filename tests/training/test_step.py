@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from sc_sionna.config import TrainSettings
-from sc_sionna.errors import UserError
-from sc_sionna.presets import make_preset
+from sc_sionna.core.errors import UserError
 from sc_sionna.semantic.codec import SemanticCodec
+from sc_sionna.settings import TrainSettings
+from sc_sionna.settings.presets import make_preset
 from sc_sionna.training.losses import task_losses
 from sc_sionna.training.step import make_step
 

@@ -1,0 +1,73 @@
+"""Stronger attacks than the paper's, for the claim of robustness itself: APGD, relaxations, transfer, Square."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from sc_sionna.attacks.adaptive_settings import AdaptiveSettings
+from sc_sionna.attacks.apgd import Apgd
+from sc_sionna.attacks.objective import Loss, cross_entropy, margin
+from sc_sionna.attacks.square import Square
+from sc_sionna.attacks.victim import Victim
+from sc_sionna.core.errors import UserError
+
+Attack = Callable[[Any, Any, float, np.random.Generator], np.ndarray]
+
+
+def cross_entropy_with_importance(outputs: dict[str, Any], labels: Any, reference: Any) -> Any:
+    """Cross entropy of the task and of every feature importance module: ``[B]``."""
+    modules = outputs.get("importance_logits", ())
+    losses = [cross_entropy({"logits": logits}, labels, reference) for logits in (outputs["logits"], *modules)]
+    return sum(losses[1:], start=losses[0])
+
+
+LOSSES: dict[str, Loss] = {"cross-entropy": cross_entropy_with_importance, "margin": margin}
+
+
+class AdaptiveSuite:
+    """All attacks on one system, built once and called for each ε.
+
+    victims : the system by the passes that an attacker can differentiate, for example ``straight-through``, ``soft`` and
+        ``unquantised``. APGD runs on each with each loss, ``apgd-LOSS/VICTIM``. The first is the system as it runs;
+        ``square`` queries that one, and the caller scores all images on it.
+    """
+
+    def __init__(self, victims: Mapping[str, Victim], settings: AdaptiveSettings | None = None) -> None:
+        if not victims:
+            raise UserError("victims: none given; the adaptive suite needs at least the system as it runs")
+        settings = settings or AdaptiveSettings()
+        self.attacks: dict[str, Attack] = {
+            f"apgd-{name}/{which}": Apgd(victim, loss, settings)
+            for which, victim in victims.items()
+            for name, loss in LOSSES.items()
+        }
+        self.attacks["square"] = Square(next(iter(victims.values())), settings)
+
+    def __call__(
+        self, images: Any, labels: Any, epsilon: float, generator: np.random.Generator
+    ) -> dict[str, np.ndarray]:
+        if not 0.0 <= epsilon <= 1.0:
+            raise UserError(f"epsilon = {epsilon}: ℓ∞ noise on the [0, 1] pixel scale; set it from 0 to 1")
+        return {name: attack(images, labels, epsilon, generator) for name, attack in self.attacks.items()}
+
+
+def adaptive_suite(
+    victims: Mapping[str, Victim],
+    images: Any,
+    labels: Any,
+    epsilon: float,
+    generator: np.random.Generator,
+    settings: AdaptiveSettings | None = None,
+) -> dict[str, np.ndarray]:
+    """Adversarial images ``[I, H, W, 3]`` by the attack's name: one call of an :class:`AdaptiveSuite`."""
+    return AdaptiveSuite(victims, settings)(images, labels, epsilon, generator)
+
+
+def worst_case(correct: Mapping[str, np.ndarray]) -> np.ndarray:
+    """Of each image what survives all attacks: minimum over attacks of ``[I]`` booleans or accuracies over draws."""
+    if not correct:
+        raise UserError("correct: no attack was scored; an image is robust only against attacks that were run")
+    return np.minimum.reduce([np.asarray(value) for value in correct.values()])

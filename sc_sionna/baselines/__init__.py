@@ -1,1 +1,0 @@
-"""What the learned schemes are compared with, over the same physical layer."""

@@ -1,0 +1,118 @@
+"""A step of the source attack beside a plain training step and its forward and backward pass, in one run.
+
+All three work on the same 64 digits with the masked VQ-VAE of the preset, each with masks (and errors) drawn anew.
+Repetitions are interleaved, so that a busy machine slows all, and medians are kept.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from keras import ops
+
+from sc_sionna.attacks.source import SourceAttack, SourceAttackSettings
+from sc_sionna.attacks.victim import CodecVictim
+from sc_sionna.core import rng
+from sc_sionna.core.backend import compile_function, value_and_grad
+from sc_sionna.data import load
+from sc_sionna.data.common import to_float
+from sc_sionna.settings.presets import make_preset
+from sc_sionna.training.loop import Trainer
+from sc_sionna.training.losses import task_losses
+from sc_sionna.training.step import make_step
+
+BATCH = 64
+ATTACK_STEPS = 5  # of one call, which is timed as a whole: projection and the checks of its input are in it
+MAX_RATIO = 1.3  # the goal: forward and backward passes that a step of the attack costs
+ATTACK, TRAINING, PASS = "attack step", "training step", "forward and backward"
+
+
+@dataclass(frozen=True)
+class AttackBench:
+    """Median seconds of a step by name, over ``repetitions``."""
+
+    repetitions: int
+    seconds: dict[str, float]
+
+    @property
+    def ratio(self) -> float:
+        """Cost of a step of the attack in forward and backward passes."""
+        return self.seconds[ATTACK] / self.seconds[PASS]
+
+
+def bench_attack(quick: bool = False, seed: int = 1) -> AttackBench:
+    """Measure the steps, about half a minute on two cores (``quick``: a third of that, noisier)."""
+    repetitions = 10 if quick else 60
+    preset = make_preset("digits", "masked-vqvae", train={"batch_size": BATCH})
+    data = load("digits", "train")
+    with tempfile.TemporaryDirectory() as scratch:
+        trainer = Trainer(preset, data, load("digits", "val"), Path(scratch))
+    model, snr_db = trainer.model, np.full(BATCH, preset.train.snr_db, np.float32)
+    optimizer = trainer._optimizer(preset.train.epochs)
+    optimizer.build(model.trainable_variables)
+    step = make_step(model, preset.train, "classify", optimizer)
+    images, labels = to_float(data.head(BATCH).pixels), data.head(BATCH).labels
+    victim = CodecVictim(model, trainer.masking, snr_db=preset.train.snr_db)
+    attack = SourceAttack(victim, SourceAttackSettings(epsilon=0.05, steps=ATTACK_STEPS, batch_size=BATCH))
+
+    def both_passes(images: Any, labels: Any, keep: Any, snr_db: Any, error: Any) -> Any:
+        def loss() -> tuple[Any, Any]:
+            outputs = model(images, keep, snr_db, error, training=True)
+            terms = task_losses(model, outputs, images, labels, keep, "classify", preset.train.label_smoothing)
+            total = sum(terms.values())
+            return total, total
+
+        return value_and_grad(loss, model.trainable_variables)
+
+    passes = compile_function(both_passes)
+
+    def drawn(generator: np.random.Generator) -> tuple[np.ndarray, ...]:
+        keep = trainer.masking(BATCH, generator)
+        error = trainer.channel.error(images, keep, generator)
+        assert error is not None
+        return images, labels, keep, snr_db, error
+
+    # the results are read in each, so that no work is still under way when the clock is
+    runs: dict[str, tuple[int, Callable[[np.random.Generator], Any]]] = {
+        PASS: (1, lambda g: ops.convert_to_numpy(passes(*drawn(g))[1][-1])),
+        TRAINING: (1, lambda g: step(images, *drawn(g))[1]),
+        ATTACK: (ATTACK_STEPS, lambda g: attack(images, labels, g)),
+    }
+    times: dict[str, list[float]] = {name: [] for name in runs}
+    for repetition in range(-2, repetitions):  # the first two compile and warm up
+        for name, (steps, run) in runs.items():
+            generator = rng.generator(seed, "bench attack", name, repetition)
+            began = time.perf_counter()
+            run(generator)
+            if repetition >= 0:
+                times[name].append((time.perf_counter() - began) / steps)
+    return AttackBench(repetitions, {name: float(np.median(values)) for name, values in times.items()})
+
+
+def format_attack(bench: AttackBench) -> str:
+    """The measurements as a Markdown table with the goal."""
+    lines = [
+        f"Source attack (Eq. 7) on the masked VQ-VAE of the digits, {BATCH} images a step, medians of {bench.repetitions} "
+        "interleaved repetitions",
+        "",
+        "| | ms | steps per second | times the training steps | forward and backward passes |",
+        "|---|---|---|---|---|",
+    ]
+    for name, seconds in bench.seconds.items():
+        lines.append(
+            f"| {name} | {1e3 * seconds:.1f} | {1 / seconds:.1f} | {bench.seconds[TRAINING] / seconds:.2f} | "
+            f"{seconds / bench.seconds[PASS]:.2f} |"
+        )
+    verdict = "met" if bench.ratio <= MAX_RATIO else "NOT met"
+    lines += [
+        "",
+        f"Goal: a step of the attack costs <= {MAX_RATIO:g} forward and backward passes; measured {bench.ratio:.2f}: "
+        + verdict,
+    ]
+    return "\n".join(lines)

@@ -1,0 +1,143 @@
+"""The main job by stage, and beside it the same counts made plainly: Sionna's decoder, nothing reused between SNRs."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from sc_sionna.experiments.accuracy import AccuracyJob, AccuracySettings
+from sc_sionna.schemes import JpegLdpcSystem, MaskedVqvaeSystem
+from sc_sionna.settings import LinkSettings
+
+SNRS_DB = (-9.0, -6.0, -3.0, 0.0, 3.0, 6.0, 9.0, 12.0, 15.0, 18.0)
+
+
+class _Stages:
+    """Seconds per stage; a stage's time excludes that of the stages called within it."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+        self._inner = [0.0]
+
+    @contextmanager
+    def _stage(self, name: str) -> Iterator[None]:
+        began = time.perf_counter()
+        self._inner.append(0.0)
+        try:
+            yield
+        finally:
+            took = time.perf_counter() - began
+            self.seconds[name] = self.seconds.get(name, 0.0) + took - self._inner.pop()
+            self._inner[-1] += took
+
+    def wrap(self, owner: Any, attribute: str, name: str) -> None:
+        """Time every call of ``owner.attribute``."""
+        function: Callable[..., Any] = getattr(owner, attribute)
+
+        def timed(*args: Any, **kwargs: Any) -> Any:
+            with self._stage(name):
+                return function(*args, **kwargs)
+
+        object.__setattr__(owner, attribute, timed)
+
+    def watch(self, system: Any) -> None:
+        if isinstance(system, MaskedVqvaeSystem):
+            self.wrap(system, "_source", "mask, encoder, indices")
+            links = [system.link]
+        else:
+            assert isinstance(system, JpegLdpcSystem)
+            self.wrap(system, "_source", "JPEG streams")
+            make = system._link
+
+            def link(num_blocks: int) -> Any:
+                new = num_blocks not in system._links
+                made = make(num_blocks)
+                if new:
+                    self._watch_link(made)
+                return made
+
+            object.__setattr__(system, "_link", link)
+            links = list(system._links.values())
+        self.wrap(system, "_predict", "semantic decoder, classifier")
+        self.wrap(system, "counts", "counting")
+        for made in links:
+            self._watch_link(made)
+
+    def _watch_link(self, link: Any) -> None:
+        self.wrap(link, "transmitter", "CRC, encoder, mapper")
+        self.wrap(link, "_front_end", "channel, LMMSE, demapper")
+        self.wrap(link.receiver, "call", "LDPC decoder, CRC")
+
+
+@dataclass(frozen=True)
+class SweepBench:
+    """``seconds``: way of working → total; ``stages``: the same by stage; ``same_counts``: with Sionna's decoder."""
+
+    points: int
+    images: int
+    seconds: dict[str, float]
+    stages: dict[str, dict[str, float]]
+    same_counts: bool
+
+    @property
+    def ratio(self) -> float:
+        """Speed of the main job, times the plain way's."""
+        return self.seconds["plain"] / self.seconds["as shipped"]
+
+
+def bench_sweep(quick: bool = False) -> SweepBench:
+    """Run the main job on the digits as shipped, with Sionna's decoder, and plainly; about two minutes on two cores."""
+    seconds: dict[str, float] = {}
+    stages: dict[str, dict[str, float]] = {}
+    counts: dict[str, list[Any]] = {}
+    snrs_db = SNRS_DB[4:6] if quick else SNRS_DB
+    ways = (("as shipped", "auto", True), ("Sionna's decoder", "sionna", True), ("plain", "sionna", False))
+    for way, decoder, reuse in ways:
+        link = LinkSettings(decoder=decoder)
+        job = AccuracyJob(AccuracySettings(snr_db=snrs_db, link=link, max_images=128 if quick else None))
+        points, batches = job.points(), range(job.max_batches or 0)
+        job.evaluate(points[0], 0), job.evaluate(points[1], 0)  # compiles
+        watch = _Stages()
+        for name in job.settings.systems:
+            _forget(job.system(name))
+            watch.watch(job.system(name))
+        began = time.perf_counter()
+        counts[way] = []
+        for point in points:
+            for batch in batches:
+                if not reuse:
+                    _forget(job.system(point.system))
+                counts[way].append(dict(job.evaluate(point, batch)))
+        seconds[way] = time.perf_counter() - began
+        stages[way] = watch.seconds | {"other": seconds[way] - sum(watch.seconds.values())}
+    same = counts["Sionna's decoder"] == counts["plain"]
+    return SweepBench(len(points), len(job.images), seconds, stages, same)
+
+
+def _forget(system: Any) -> None:
+    """Drop what a system keeps from one SNR to the next."""
+    system._sent.clear()
+    if isinstance(system, MaskedVqvaeSystem):
+        system._intact.clear()
+
+
+def format_sweep(bench: SweepBench) -> str:
+    """The measurements as a Markdown table."""
+    ways = list(bench.seconds)
+    names = list(dict.fromkeys(name for way in ways for name in bench.stages[way]))
+    lines = [
+        f"Main job on the digits, {bench.points} points of {bench.images} images, compiled beforehand; *plain*: Sionna's "
+        "decoder, sources and intact images worked on at every SNR anew",
+        "",
+        "| seconds | " + " | ".join(ways) + " |",
+        "|---" * (len(ways) + 1) + "|",
+        *(f"| {name} | " + " | ".join(f"{bench.stages[w].get(name, 0.0):.2f}" for w in ways) + " |" for name in names),
+        "| total | " + " | ".join(f"{bench.seconds[way]:.2f}" for way in ways) + " |",
+        "",
+        f"{bench.ratio:.1f} times the plain way; counts with Sionna's decoder, reused or plain: "
+        + ("equal" if bench.same_counts else "DIFFERENT"),
+    ]
+    return "\n".join(lines)

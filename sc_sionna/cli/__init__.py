@@ -1,0 +1,1 @@
+"""The command line: parsing of words, and the calls behind each command."""

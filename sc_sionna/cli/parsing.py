@@ -1,0 +1,53 @@
+"""Settings as words on a command line: SNR ranges and ``group.name=value`` changes."""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import Any
+
+from sc_sionna.core.errors import UserError
+
+MAX_POINTS = 1000
+
+
+def parse_snr_range(text: str) -> list[float]:
+    """``START:STOP:STEP`` (STOP included) or ``a,b,c`` in dB; UserError where malformed, not finite or empty."""
+    form = "write START:STOP:STEP such as -9:18:3, or values such as 0,3,6"
+    try:
+        if ":" in text:
+            start, stop, step = (float(part) for part in text.split(":"))
+        else:
+            values = [float(part) for part in text.split(",")]
+            start = stop = step = 1.0
+    except ValueError:
+        raise UserError(f"snr_db = {text!r}: not a range of numbers; {form}") from None
+    if ":" in text:
+        if not all(map(math.isfinite, (start, stop, step))):
+            raise UserError(f"snr_db = {text!r}: not finite; {form}")
+        if step <= 0 or stop < start:
+            raise UserError(f"snr_db = {text!r}: needs STEP > 0 and STOP >= START; {form}")
+        steps = (stop - start) / step + 1e-9  # may overflow to infinity
+        if steps >= MAX_POINTS:
+            raise UserError(f"snr_db = {text!r}: more than {MAX_POINTS} points; raise STEP")
+        values = [round(start + i * step, 9) for i in range(math.floor(steps) + 1)]
+    if not all(map(math.isfinite, values)):
+        raise UserError(f"snr_db = {text!r}: not finite; {form}")
+    if len(set(values)) < len(values):
+        raise UserError(f"snr_db = {text!r}: a value occurs twice; {form}")
+    return values
+
+
+def parse_changes(changes: list[str], groups: tuple[str, ...]) -> dict[str, dict[str, Any]]:
+    """``["train.epochs=5"]`` to ``{"train": {"epochs": 5}, ...}`` with every group present."""
+    result: dict[str, dict[str, Any]] = {group: {} for group in groups}
+    for change in changes:
+        name, equals, value = change.partition("=")
+        group, dot, field = name.partition(".")
+        if not equals or not dot or group not in result or not field:
+            raise UserError(f"--set {change!r}: unknown; write GROUP.NAME=VALUE with GROUP one of {', '.join(groups)}")
+        try:
+            result[group][field] = json.loads(value)
+        except json.JSONDecodeError:
+            result[group][field] = value
+    return result

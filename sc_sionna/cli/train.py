@@ -1,0 +1,143 @@
+"""``sc-sionna train`` and ``calibrate``: settings from words, live progress, weights written at the end."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from sc_sionna.attacks.energy import noise_energy
+from sc_sionna.attacks.victim import CodecVictim
+from sc_sionna.cli.parsing import parse_changes, parse_snr_range
+from sc_sionna.core import rng
+from sc_sionna.core.atomic import make_folder
+from sc_sionna.core.errors import UserError
+from sc_sionna.data import Images, load
+from sc_sionna.data.common import to_float
+from sc_sionna.semantic.codec import make_masking
+from sc_sionna.semantic.weights import save_weights, weights_name
+from sc_sionna.settings import Preset
+from sc_sionna.settings.presets import make_preset
+from sc_sionna.training.channel import save_calibration
+from sc_sionna.training.loop import Trainer
+
+
+class _Report:
+    """One line per epoch: a bar on a terminal, plain lines elsewhere, nothing if quiet."""
+
+    def __init__(self, quiet: bool) -> None:
+        self.quiet = quiet
+        self.live = Progress(
+            TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[state]}"),
+            TimeRemainingColumn(), console=Console(), disable=quiet or not sys.stdout.isatty(),
+        )  # fmt: skip
+        self.tasks: dict[str, Any] = {}
+
+    def __call__(self, line: dict[str, Any]) -> None:
+        used = (
+            f", {line['codes_used']} codes in use (perplexity {line['perplexity']:.1f})" if "codes_used" in line else ""
+        )
+        skipped = f", {line['skipped_steps']} steps skipped" if "skipped_steps" in line else ""
+        state = f"loss {line['task']:.4f}, validation {line['val']:.4f} (best {line['best_val']:.4f}){used}{skipped}"
+        if not self.live.disable:
+            stage = line["stage"]
+            if stage not in self.tasks:
+                self.tasks[stage] = self.live.add_task(stage, total=line["epochs"], state="")
+            self.live.update(self.tasks[stage], completed=line["epoch"], state=state)
+        elif not self.quiet:
+            print(f"{line['stage']} {line['epoch']}/{line['epochs']}: {state}, {line['seconds']:.0f} s", flush=True)
+
+
+def train_preset(
+    preset_name: str,
+    system: str,
+    data_dir: Path | None,
+    dataset: str | None,
+    out: Path,
+    run_dir: Path | None,
+    changes: list[str],
+    max_images: int | None,
+    start_from: Path | None,
+    fresh: bool,
+    quiet: bool,
+    arguments: list[str],
+) -> None:
+    """Train and write ``out/PRESET-SYSTEM.weights.h5`` with its description."""
+    preset = make_preset(preset_name, system, **parse_changes(changes, ("codec", "link", "train")))
+    if dataset is not None:
+        preset = preset.with_(dataset=dataset)
+    run_dir = run_dir or Path("runs/train") / weights_name(preset_name, system)
+    if start_from is not None and not start_from.is_file():
+        raise UserError(f"--start-from {start_from}: no such file; name a .weights.h5 file")
+    train = load(preset.dataset, "train", data_dir, preset.codec.image_size).head(max_images)
+    val = load(preset.dataset, "val", data_dir, preset.codec.image_size)
+    if len(train.classes) != preset.codec.num_classes:
+        raise UserError(
+            f"dataset = {preset.dataset!r}: {len(train.classes)} classes, the preset has "
+            f"{preset.codec.num_classes}; add --set codec.num_classes={len(train.classes)}"
+        )
+    for folder in (out, run_dir):
+        make_folder(folder)
+    if fresh:  # only what a run writes, and only now that the new one can begin: the folder may hold more
+        for file in ("checkpoint.npz", "log.jsonl"):
+            (run_dir / file).unlink(missing_ok=True)
+    report = _Report(quiet)
+    with report.live:
+        trainer = _start(preset, train, val, run_dir, report, start_from)
+        model = trainer.run()
+    metric = {
+        "name": "validation accuracy",
+        "value": round(trainer.state["best_metric"], 4),
+        "images": len(val),
+        "draws_per_image": preset.train.val_repeats,
+        "snr_db": preset.train.snr_db,
+        "channel": preset.train.channel,
+        "training_images": len(train),
+        "training_seconds": round(trainer.state["seconds"]),
+    }
+    path = save_weights(out, preset, model, metric, " ".join(["python -m sc_sionna", *arguments]))
+    print(f"weights: {path}")
+    print(f"validation accuracy: {metric['value']:.4f} on {len(val)} images, {metric['training_seconds']} s")
+
+
+def _start(preset: Preset, train: Images, val: Images, run_dir: Path, report: _Report, weights: Path | None) -> Trainer:
+    """The trainer, from the start or from a file of weights; UserError where the file does not fit."""
+    try:
+        return Trainer(preset, train, val, run_dir, report, weights)
+    except (OSError, KeyError, ValueError) as error:  # h5py and Keras each raise their own kinds
+        if weights is None or isinstance(error, UserError):
+            raise
+        reason = str(error).strip().splitlines()[0]
+        raise UserError(f"--start-from {weights}: not weights of this preset, or truncated ({reason})") from None
+
+
+def calibrate_preset(preset_name: str, snr_text: str, out: Path, images: int, changes: list[str]) -> None:
+    """Measure the link of a preset and write the quantiles."""
+    preset: Preset = make_preset(preset_name, "masked-vqvae", **parse_changes(changes, ("codec", "link")))
+    payload_bits = preset.codec.num_kept * (preset.codec.codebook_size - 1).bit_length()
+    table = save_calibration(out, preset.link, payload_bits, parse_snr_range(snr_text), images)
+    means = {snr: round(sum(q) / len(q), 4) for snr, q in table.items()}
+    print(f"calibration for {payload_bits} bits in {out}; mean bit error rate by SNR in dB: {json.dumps(means)}")
+
+
+def print_noise_energy(
+    preset_name: str, system: str, data_dir: Path | None, weights: Path | None, max_images: int, draws: int
+) -> None:
+    """``codec.noise_energy=[...]``, one number per patch position with mean 1, for ``--set`` beside
+    ``codec.masking=noise-related``."""
+    from sc_sionna.schemes import load_system_codec  # which needs Sionna; training does not
+
+    codec, preset = load_system_codec(system, preset_name, weights)
+    if codec.settings.masking_ratio == 0:
+        raise UserError(
+            f"system = {system!r}: sends every patch, so there is nothing to mask; name a masked-vqvae scheme"
+        )
+    train = load(preset.dataset, "train", data_dir, preset.codec.image_size).shuffled(max_images)
+    victim = CodecVictim(codec, make_masking(preset.codec), snr_db=preset.train.snr_db)
+    generator = rng.generator(preset.train.seed, "noise energy")
+    energy = noise_energy(victim, to_float(train.pixels), train.labels, preset.codec.patch_size, generator, draws)
+    print(f"codec.noise_energy={json.dumps([float(f'{value:.4g}') for value in energy], separators=(',', ':'))}")

@@ -1,0 +1,1 @@
+"""What everything stands on: errors, atomic files, random streams, plug-ins, the start of the backend."""

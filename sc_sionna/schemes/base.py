@@ -1,0 +1,95 @@
+"""What every scheme takes and gives."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+
+from sc_sionna.attacks.victim import Victim
+from sc_sionna.core import rng
+from sc_sionna.core.backend import compile_function
+from sc_sionna.phy.budget import Budget
+
+BatchKey = tuple[int, int, str]
+CHUNK = 128  # images per forward pass; parts are padded to it so that one graph serves them all
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Images of one Monte-Carlo batch; ``index`` and the run seed name every random draw made for it."""
+
+    images: np.ndarray  # float32 [B, H, W, 3] in [0, 1]
+    labels: np.ndarray  # int32 [B]
+    index: int
+    run_seed: int
+
+    @cached_property
+    def key(self) -> BatchKey:
+        """What systems keep their work under; other images under an old index, attacked ones say, are not taken for it."""
+        return self.run_seed, self.index, hashlib.sha256(self.images.tobytes()).hexdigest()
+
+    def link_seed(self, snr_db: float) -> np.ndarray:
+        """The same for all systems at this SNR, so that they see the same fading and noise."""
+        return rng.seed_words(self.run_seed, "link", float(snr_db), self.index)
+
+
+class AirSurface(NamedTuple):
+    """What an attacker at the receiver has collected: signals, and how a change of them changes the loss.
+
+    received : complex ``[B, U, rx]``
+    loss : ``loss(y [B, U, rx, 2], *inputs)`` gives the task's loss per image ``[B]``, differentiable in y
+    """
+
+    received: np.ndarray
+    loss: Callable[..., Any]
+    inputs: tuple[Any, ...]
+
+
+class System(Protocol):
+    """A scheme.
+
+    * ``transmit(batch, snr_db, interference)``: named outputs, among them ``predictions`` [B]; ``interference`` is what an
+      attacker adds at the receive antennas, complex [B, U, rx], or None
+    * ``intact(batch, snr_db)``: predictions [B] if nothing went wrong on the air
+    * ``counts(batch, outputs)``: the integers of a batch, see :mod:`sc_sionna.sweep.metrics`
+    * ``budget(images)``: cost of an image on the air, the mean over uint8 images ``[M, H, W, 3]`` where it varies
+    * ``victim()``: the pass from image to class that an attacker at the source differentiates
+    * ``air_surface(batch, snr_db)``: what an attacker at the receiver has and differentiates; where there is no gradient its
+      loss is a UserError, and only noise that needs none can be made of it
+    """
+
+    name: str
+
+    def transmit(self, batch: Batch, snr_db: float, interference: np.ndarray | None = None) -> dict[str, Any]: ...
+
+    def intact(self, batch: Batch, snr_db: float) -> np.ndarray: ...
+
+    def counts(self, batch: Batch, outputs: dict[str, Any]) -> dict[str, int]: ...
+
+    def budget(self, images: np.ndarray) -> Budget: ...
+
+    def victim(self) -> Victim: ...
+
+    def air_surface(self, batch: Batch, snr_db: float) -> AirSurface: ...
+
+
+class Predictor:
+    """Class predictions in chunks of fixed size."""
+
+    def __init__(self, logits: Callable[..., Any]) -> None:
+        self.logits = compile_function(logits)
+
+    def __call__(self, *inputs: np.ndarray) -> np.ndarray:
+        count = len(inputs[0])
+        predictions = np.empty(count, np.int64)
+        for start in range(0, count, CHUNK):
+            part = [x[start : start + CHUNK] for x in inputs]
+            size = len(part[0])
+            padded = [np.concatenate([x, np.repeat(x[:1], CHUNK - size, axis=0)]) if size < CHUNK else x for x in part]
+            predictions[start : start + size] = np.asarray(self.logits(*padded))[:size].argmax(-1)
+        return predictions

@@ -1,0 +1,97 @@
+"""JSCC: the same ViT without quantiser, its features sent as complex symbols over the analog link."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from keras import ops
+
+from sc_sionna.attacks.objective import cross_entropy
+from sc_sionna.attacks.victim import CodecVictim
+from sc_sionna.core import rng
+from sc_sionna.core.backend import compile_function
+from sc_sionna.core.errors import UserError
+from sc_sionna.phy.budget import Budget
+from sc_sionna.phy.link import AnalogLink
+from sc_sionna.schemes.base import AirSurface, Batch, BatchKey, Predictor
+from sc_sionna.semantic.codec import SemanticCodec, make_masking
+from sc_sionna.settings import LinkSettings
+
+
+class JsccSystem:
+    """JSCC with the ViT architecture (Sec. V; Bourtsoulatze et al. 2019, doi:10.1109/TCCN.2019.2919300).
+
+    image → features of all patches → power normalised per image → symbols → link → symbols → features → class.
+    """
+
+    def __init__(self, name: str, codec: SemanticCodec, link: LinkSettings) -> None:
+        self.name, self.codec, self.settings = name, codec, link
+        self.masking = make_masking(codec.settings, codec.candidate_positions())
+        if codec.payload_length % (2 * link.num_streams):
+            raise UserError(
+                f"link.num_streams = {link.num_streams}: {codec.payload_length // 2} symbols per image do not fill whole "
+                "channel uses; choose a divisor"
+            )
+        self.link = AnalogLink(link, codec.payload_length // (2 * link.num_streams))
+        self._encode = compile_function(codec.encode)
+        self._predict = Predictor(lambda received, keep, snr_db: codec.decode(received, keep, snr_db)["logits"])
+        self._sent: dict[BatchKey, tuple[np.ndarray, np.ndarray]] = {}
+        self._intact: dict[tuple[BatchKey, float], np.ndarray] = {}
+
+    def _source(self, batch: Batch) -> tuple[np.ndarray, np.ndarray]:
+        if batch.key not in self._sent:
+            keep = self.masking(len(batch.labels), rng.generator(batch.run_seed, "mask", batch.index))
+            features, _ = self._encode(batch.images, keep, np.zeros(len(keep), np.float32))
+            self._sent[batch.key] = keep, np.asarray(features)
+        return self._sent[batch.key]
+
+    def intact(self, batch: Batch, snr_db: float) -> np.ndarray:
+        told = snr_db if self.codec.settings.decoder_knows_snr else 0.0
+        key = batch.key, told
+        if key not in self._intact:
+            keep, features = self._source(batch)
+            self._intact[key] = self._predict(features, keep, np.full(len(keep), told, np.float32))
+        return self._intact[key]
+
+    def transmit(self, batch: Batch, snr_db: float, interference: np.ndarray | None = None) -> dict[str, Any]:
+        keep, features = self._source(batch)  # images -> [B, N, D]
+        x = self.codec.to_symbols(features, self.settings.num_streams)  # -> [B, U, S]
+        x_hat, no_eff = self.link(x, snr_db, batch.link_seed(snr_db), interference)  # -> [B, U, S]
+        received = self.codec.from_symbols(np.asarray(x_hat))  # -> [B, N, D]
+        predictions = self._predict(received, keep, np.full(len(keep), snr_db, np.float32))
+        return {"predictions": predictions, "x": x, "x_hat": np.asarray(x_hat), "no_eff": np.asarray(no_eff)}
+
+    def counts(self, batch: Batch, outputs: dict[str, Any]) -> dict[str, int]:
+        return {
+            "images": len(batch.labels),
+            "correct": int((outputs["predictions"] == batch.labels).sum()),
+        }
+
+    def budget(self, images: np.ndarray) -> Budget:
+        symbols = self.codec.payload_length / 2
+        nothing = dict.fromkeys(("payload_bits", "side_bits", "crc_bits", "padding_bits", "coded_bits"), 0.0)
+        return Budget(
+            **nothing, symbols=symbols, channel_uses=symbols / self.settings.num_streams, uncoded_symbols=symbols
+        )
+
+    # ------------------------------------------------------------------ what an attacker may use
+
+    def victim(self, **values: Any) -> CodecVictim:
+        """The differentiable pass from image to class, without noise on the air."""
+        return CodecVictim(self.codec, self.masking, snr_db=values.pop("snr_db", 18.0), **values)
+
+    def air_surface(self, batch: Batch, snr_db: float) -> AirSurface:
+        keep, features = self._source(batch)
+        x = self.codec.to_symbols(features, self.settings.num_streams)
+        y, w = self.link.received(x, snr_db, batch.link_seed(snr_db))
+        codec = self.codec
+
+        def loss(y: Any, w_real: Any, w_imag: Any, labels: Any, keep: Any, snr: Any) -> Any:
+            real, imag = y[..., 0][:, :, None, :], y[..., 1][:, :, None, :]  # [B, U, 1, rx]
+            pair = [ops.sum(w_real * real - w_imag * imag, -1), ops.sum(w_real * imag + w_imag * real, -1)]
+            received = ops.reshape(ops.stack(pair, -1), (-1, keep.shape[1], codec.settings.code_dim))
+            return cross_entropy(codec.decode(received, keep, snr), labels, None)
+
+        w, snr = np.asarray(w), np.full(len(keep), snr_db, np.float32)
+        return AirSurface(np.asarray(y), loss, (w.real.copy(), w.imag.copy(), batch.labels, keep, snr))

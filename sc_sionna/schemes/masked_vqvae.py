@@ -1,0 +1,156 @@
+"""The masked VQ-VAE over the digital link, with or without feature importance modules."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from keras import ops
+
+from sc_sionna.attacks.objective import cross_entropy
+from sc_sionna.attacks.victim import CodecVictim
+from sc_sionna.core import rng
+from sc_sionna.core.backend import compile_function
+from sc_sionna.phy.budget import Budget, digital_budget
+from sc_sionna.phy.link import DigitalLink
+from sc_sionna.phy.soft import SoftReceiver
+from sc_sionna.schemes.base import AirSurface, Batch, BatchKey, Predictor
+from sc_sionna.semantic.codec import SemanticCodec, make_masking
+from sc_sionna.settings import LinkSettings
+from sc_sionna.sweep.metrics import link_counts
+
+Decoding = Literal["hard", "soft"]
+
+
+@dataclass(frozen=True)
+class Sent:
+    """What leaves the semantic transmitter for a batch; ``chosen`` are optional inputs of the receiver, side information."""
+
+    keep: np.ndarray  # int32 [B, N]
+    indices: np.ndarray  # int32 [B, N]
+    bits: np.ndarray  # int32 [B, N·m]
+    chosen: dict[str, np.ndarray]  # sent_mask, representatives
+
+
+class MaskedVqvaeSystem:
+    """Masked VQ-VAE (Sec. III): image → kept patches → features → indices → bits → link → indices → features → class.
+
+    ``decoding="soft"`` puts posterior-mean codebook vectors from the decoder's soft output in place of hard indices.
+    Features that importance or similarity leaves out travel as padding of the fixed-length code block and are not read;
+    the budget counts the mean number of features sent, and the side information that says which, taken as error-free.
+    """
+
+    def __init__(self, name: str, codec: SemanticCodec, link: LinkSettings, decoding: Decoding = "hard") -> None:
+        codebook = codec.codebook
+        assert codebook is not None
+        self.name, self.codec, self.decoding = name, codec, decoding
+        self.mapper = codec.index_mapper
+        self.masking = make_masking(codec.settings, codec.candidate_positions())
+        self.link = DigitalLink(link, codec.payload_length)
+        self._encode = compile_function(codec.source)
+
+        def logits(received: Any, keep: Any, snr_db: Any, *sent_mask: Any) -> Any:
+            return codec.decode(received, keep, snr_db, *sent_mask)["logits"]
+
+        self._predict = Predictor(lambda indices, *rest: logits(codebook.decode(indices), *rest))
+        self._predict_soft = Predictor(lambda llr, *rest: logits(codebook.expected(llr), *rest))
+        self._soft_receiver: SoftReceiver | None = None
+        self._sent: dict[tuple[BatchKey, float], Sent] = {}
+        self._intact: dict[tuple[BatchKey, float], np.ndarray] = {}
+
+    def _source(self, batch: Batch, snr_db: float) -> Sent:
+        """Kept patches, indices and bits; they depend on the SNR only where importance depends on the image."""
+        s = self.codec.settings
+        told = snr_db if s.importance_layers and s.importance == "class" else 0.0
+        key = batch.key, told
+        if key not in self._sent:
+            keep = self.masking(len(batch.labels), rng.generator(batch.run_seed, "mask", batch.index))
+            outputs = self._encode(batch.images, keep, np.full(len(keep), told, np.float32))
+            indices = np.asarray(outputs["indices"])
+            chosen = {name: np.asarray(outputs[name]) for name in ("sent_mask", "representatives") if name in outputs}
+            self._sent[key] = Sent(keep, indices, np.asarray(self.mapper.to_bits(indices)), chosen)
+        return self._sent[key]
+
+    def _classify(self, sent: Sent, rows: np.ndarray, received: np.ndarray, snr_db: float) -> np.ndarray:
+        """Predictions for some rows of a batch from their received indices ``[M, N]`` or LLRs ``[M, N·m]``."""
+        snr = np.full(len(rows), snr_db, np.float32)
+        if "representatives" in sent.chosen and self.decoding == "hard":
+            received = np.take_along_axis(received, sent.chosen["representatives"][rows], axis=1)
+        mask = (sent.chosen["sent_mask"][rows],) if "sent_mask" in sent.chosen else ()
+        predict = self._predict if received.shape[1] == sent.indices.shape[1] else self._predict_soft
+        return predict(received, sent.keep[rows], snr, *mask)
+
+    def intact(self, batch: Batch, snr_db: float) -> np.ndarray:
+        told = snr_db if self.codec.settings.decoder_knows_snr else 0.0
+        sent = self._source(batch, snr_db)
+        key = batch.key, told if not sent.chosen else snr_db
+        if key not in self._intact:
+            self._intact[key] = self._classify(sent, np.arange(len(sent.keep)), sent.indices, told)
+        return self._intact[key]
+
+    def transmit(self, batch: Batch, snr_db: float, interference: np.ndarray | None = None) -> dict[str, Any]:
+        sent = self._source(batch, snr_db)  # images -> [B, N] -> [B, N·m]
+        received = self.link(sent.bits, snr_db, batch.link_seed(snr_db), interference=interference)  # -> [B, N·m]
+        received_indices = np.asarray(self.mapper.to_indices(received.bits))  # -> [B, N]
+        predictions = self.intact(batch, snr_db).copy()  # -> [B]
+        damaged = np.flatnonzero((received_indices != sent.indices).any(axis=1))
+        if len(damaged):
+            arrived = received_indices if self.decoding == "hard" else self._llr(received.llr, len(sent.keep))
+            predictions[damaged] = self._classify(sent, damaged, arrived[damaged], snr_db)
+        return {
+            "predictions": predictions,
+            "bits": sent.bits,
+            "received_bits": received.bits,
+            "indices": sent.indices,
+            "received_indices": received_indices,
+            "link": received,
+        }
+
+    def _llr(self, llr: Any, batch_size: int) -> np.ndarray:
+        """LLRs of the payload bits ``[B, N·m]`` after decoding."""
+        framing = self.link.framing
+        decoded = self.link.receiver.soft(llr)[:, : framing.block_payload_bits]
+        return framing.to_payload(decoded.reshape(batch_size, framing.num_blocks, -1))
+
+    def counts(self, batch: Batch, outputs: dict[str, Any]) -> dict[str, int]:
+        bit_errors = outputs["bits"] != outputs["received_bits"]
+        blocks = self.link.framing.to_blocks(bit_errors.astype(np.int32)).any(axis=-1)
+        index_errors = outputs["indices"] != outputs["received_indices"]
+        return {
+            "images": len(batch.labels),
+            "correct": int((outputs["predictions"] == batch.labels).sum()),
+            **link_counts(bit_errors, blocks, index_errors),
+        }
+
+    def budget(self, images: np.ndarray) -> Budget:
+        payload, side = float(self.link.framing.payload_bits), 0.0
+        s = self.codec.settings
+        if (s.importance == "class" and s.importance_threshold) or s.similarity_threshold is not None:
+            keep = self.masking(len(images), rng.generator(0, "budget"))
+            outputs = self._encode(images.astype(np.float32) / 255.0, keep, np.zeros(len(images), np.float32))
+            payload = float(self.codec.sent(outputs).sum(axis=1).mean()) * self.mapper.bits_per_index
+            side = float(self.codec.side_bits(outputs).mean())
+        return digital_budget(self.link.framing, payload, side)
+
+    # ------------------------------------------------------------------ what an attacker may use
+
+    def victim(self, **values: Any) -> CodecVictim:
+        """The differentiable pass from image to class, error-free on the air unless ``flips`` says otherwise."""
+        return CodecVictim(self.codec, self.masking, snr_db=values.pop("snr_db", 18.0), **values)
+
+    def air_surface(self, batch: Batch, snr_db: float) -> AirSurface:
+        if self._soft_receiver is None:
+            self._soft_receiver = SoftReceiver(self.link)
+        receiver, codec, codebook = self._soft_receiver, self.codec, self.codec.codebook
+        assert codebook is not None
+        sent = self._source(batch, snr_db)
+        y, w, no_eff = self.link.received(sent.bits, snr_db, batch.link_seed(snr_db))
+
+        def loss(y: Any, w: Any, no_eff: Any, labels: Any, keep: Any, snr: Any) -> Any:
+            outputs = codec.decode(codebook.expected(receiver(y, w, no_eff)), keep, snr)
+            return cross_entropy(outputs, labels, None)
+
+        snr = np.full(len(sent.keep), snr_db, np.float32)
+        received = ops.convert_to_numpy(y).reshape(len(sent.keep), -1, y.shape[-1])
+        return AirSurface(received, loss, (w, no_eff, batch.labels, sent.keep, snr))

@@ -1,0 +1,25 @@
+"""Validated, frozen settings of every stage.
+
+A setting that cannot work raises :class:`~sc_sionna.core.errors.UserError` with one line: the name, the value, the limit and
+what to set instead. ``settings.model_dump()`` goes into records and beside weights; :func:`settings_hash` names it.
+"""
+
+from __future__ import annotations
+
+from sc_sionna.settings.base import Settings, settings_hash
+from sc_sionna.settings.codec import CodecSettings
+from sc_sionna.settings.link import BITS_PER_SYMBOL, LinkSettings
+from sc_sionna.settings.training import TrainSettings
+
+__all__ = ["BITS_PER_SYMBOL", "CodecSettings", "LinkSettings", "Preset", "Settings", "TrainSettings", "settings_hash"]
+
+
+class Preset(Settings):
+    """Everything that defines one trainable system on one data set."""
+
+    name: str
+    system: str
+    dataset: str
+    codec: CodecSettings
+    link: LinkSettings
+    train: TrainSettings

@@ -1,0 +1,67 @@
+"""Settings of the physical layer."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from sc_sionna.settings.base import Settings
+
+BITS_PER_SYMBOL = {"qpsk": 2, "16qam": 4, "64qam": 6}
+
+
+class LinkSettings(Settings):
+    """The physical layer: antennas, modulation, code, precoder, fading, receiver (Sec. V-A of the paper)."""
+
+    num_tx_ant: int = Field(8, ge=1, le=64, description="the number of transmit antennas")
+    num_rx_ant: int = Field(4, ge=1, le=64, description="the number of receive antennas")
+    num_streams: int = Field(4, ge=1, le=64, description="the number of spatial streams, at most the receive antennas")
+    beyond_rank: bool = Field(
+        False, description="true to allow more streams than receive antennas, which shows the error floor"
+    )
+    modulation: Literal["qpsk", "16qam", "64qam"] = Field("16qam", description="the constellation")
+    coded: bool = Field(True, description="false for uncoded symbols, as the paper's Table I counts them")
+    coderate: float = Field(0.5, ge=0.2, le=0.92, description="the LDPC code rate, 1/5 to 0.92 (TS 38.212, 5.3.2)")
+    crc: Literal["none", "CRC24A", "CRC24B", "CRC16", "CRC11", "CRC6"] = Field(
+        "none", description="the CRC of each code block (TS 38.212, 5.1)"
+    )
+    max_block_bits: int = Field(
+        3840, ge=24, le=8448, description="the most information bits, CRC included, of one code block; at most 8448"
+    )
+    precoder: str = Field("svd", description="'svd', 'dft', or module:Class")
+    channel: str = Field("rayleigh", description="'rayleigh', 'awgn', or module:Class")
+    coherence: Literal["image", "symbol"] | int = Field(
+        "image", description="how long one fading realisation lasts: 'image', 'symbol', or a number of channel uses"
+    )
+    decoder: Literal["auto", "layered", "sionna"] = Field(
+        "auto", description="the LDPC decoder; auto is layered on a CPU and sionna on a GPU"
+    )
+    num_iter: int = Field(20, ge=1, le=200, description="the most LDPC decoder iterations")
+    demapping: Literal["app", "maxlog"] = Field("app", description="the demapper's rule")
+
+    @property
+    def bits_per_symbol(self) -> int:
+        return BITS_PER_SYMBOL[self.modulation]
+
+    @property
+    def crc_bits(self) -> int:
+        """Length of the CRC of a block, 0 for none."""
+        return 0 if self.crc == "none" else int("".join(c for c in self.crc if c.isdigit()))
+
+    @model_validator(mode="after")
+    def _check(self) -> LinkSettings:
+        if isinstance(self.coherence, int) and self.coherence < 1:
+            raise ValueError(f"coherence = {self.coherence}: a number of channel uses is at least 1, or name 'image'")
+        if self.num_streams > self.num_tx_ant:
+            raise ValueError(
+                f"num_streams = {self.num_streams}: {self.num_tx_ant} transmit antennas send at most as many streams; "
+                f"set num_streams <= {self.num_tx_ant}"
+            )
+        if self.num_streams > self.num_rx_ant and not self.beyond_rank:
+            raise ValueError(
+                f"num_streams = {self.num_streams}: an LMMSE receiver with {self.num_rx_ant} antennas separates at most "
+                f"{self.num_rx_ant} streams, more have an SINR ceiling near 0 dB; set num_streams <= {self.num_rx_ant}, "
+                "or beyond_rank = true to show the floor"
+            )
+        return self

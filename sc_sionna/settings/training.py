@@ -1,0 +1,53 @@
+"""Settings of a training run."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from sc_sionna.settings.base import Settings
+
+
+class TrainSettings(Settings):
+    """Masked pre-training, then fine-tuning for the task with the channel in the loop (Sec. III-A, III-B3, V-C)."""
+
+    pretrain_epochs: int = Field(0, ge=0, description="epochs of masked reconstruction before the task")
+    epochs: int = Field(100, ge=0, description="epochs of fine-tuning for the task")
+    batch_size: int = Field(64, ge=1, description="images per step")
+    learning_rate: float = Field(1e-3, gt=0, le=1, description="the peak learning rate of AdamW")
+    weight_decay: float = Field(0.05, ge=0, description="the weight decay of AdamW")
+    warmup_epochs: float = Field(5.0, ge=0, description="epochs of linear learning-rate warm-up")
+    clip_norm: float = Field(1.0, gt=0, description="the global gradient norm above which gradients are scaled down")
+    label_smoothing: float = Field(0.1, ge=0, lt=1, description="the label smoothing of the cross entropy")
+    shift: int = Field(2, ge=0, description="augmentation: the largest random shift in pixels")
+    flip: bool = Field(False, description="augmentation: mirror half of the images")
+    snr_db: float = Field(3.0, ge=-60, le=100, description="the SNR of the training channel in dB (Sec. V-C: 3 dB)")
+    channel: Literal["calibrated", "link", "none"] = Field(
+        "calibrated", description="the training channel: calibrated bit flips, the full link, or error-free"
+    )
+    channel_ramp: float = Field(
+        0.3,
+        ge=0,
+        le=1,
+        description="the first share of a stage's epochs, over which the error rate rises to its full value",
+    )
+    precision: Literal["float32", "mixed_bfloat16"] = Field("float32", description="the precision of the networks")
+    val_repeats: int = Field(2, ge=1, description="channel and mask draws per validation image")
+    attack_epsilon: float = Field(
+        0.0,
+        ge=0,
+        le=1,
+        description="ε of the semantic noise in adversarial training (ℓ∞, pixels in [0, 1]); 0 for none",
+    )
+    attack_steps: int = Field(5, ge=1, description="the number K of steps of the training attack")
+    epsilon_warmup: float = Field(
+        0.3, ge=0, le=1, description="the first share of the epochs, over which ε rises to its full value"
+    )
+    weight_perturbation: float = Field(
+        0.0, ge=0, lt=1, description="γ of Eq. (10b), the weight perturbation over the weights' norm; 0 for none"
+    )
+    procedure: Literal["joint", "algorithm3"] = Field(
+        "joint", description="one descent on the sum of all losses, or the stages of Algorithm 3 one after the other"
+    )
+    seed: int = Field(1, ge=0, description="the run seed of the training")

@@ -1,0 +1,47 @@
+"""TensorFlow's chatter does not reach the user's terminal, but an error does."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import sc_sionna
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """As a user would: no log level set beforehand."""
+    environment = {k: v for k, v in os.environ.items() if not k.startswith(("TF_", "GRPC_", "PYTHONWARNINGS"))}
+    return subprocess.run([sys.executable, *arguments], cwd=ROOT, env=environment, capture_output=True, text=True)
+
+
+def test_version_is_all_that_is_printed() -> None:
+    done = run("-m", "sc_sionna", "--version")
+    assert (done.returncode, done.stdout, done.stderr) == (0, f"sc_sionna {sc_sionna.__version__}\n", "")
+
+
+def test_a_command_that_starts_tensorflow_and_sionna_is_quiet() -> None:
+    code = (
+        "from sc_sionna.core.startup import start_backend; start_backend(); start_backend()\n"
+        "import tensorflow as tf, sionna.phy, os\n"
+        "print(float(tf.reduce_sum(tf.ones(3))))\n"
+        "os.write(2, b'still there')\n"
+    )
+    done = run("-c", code)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "3.0\n", "still there")
+
+
+def test_what_was_held_back_is_shown_if_the_start_fails() -> None:
+    code = (
+        "from sc_sionna.core import startup; import os\n"
+        "with startup._quiet_stderr():\n"
+        "    os.write(2, b'the last words of a library\\n')\n"
+        "    raise ImportError('no such library')\n"
+    )
+    done = run("-c", code)
+    assert done.returncode == 1
+    assert "the last words of a library" in done.stderr
+    assert "ImportError: no such library" in done.stderr

@@ -1,0 +1,164 @@
+"""A system's name: scheme, variant of the weights, and settings that are changed at test time."""
+
+from __future__ import annotations
+
+import shutil
+import tomllib
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from sc_sionna.core.errors import UserError
+from sc_sionna.experiments.accuracy import AccuracyJob, AccuracySettings
+from sc_sionna.schemes import (
+    CHANGEABLE,
+    MaskedVqvaeSystem,
+    SystemName,
+    describe_system,
+    make_system,
+    parse_system,
+    split_systems,
+    trained_systems,
+)
+from sc_sionna.schemes.jpeg import JpegSettings
+from sc_sionna.semantic.weights import PACKAGED, read_description
+from sc_sionna.settings import LinkSettings
+
+
+def copy_weights(name: str, target: Path) -> Path:
+    target.mkdir(parents=True, exist_ok=True)
+    for suffix in (".json", ".weights.h5"):
+        shutil.copy(PACKAGED / f"{name}{suffix}", target)
+    return target
+
+
+@pytest.mark.parametrize(
+    ("name", "parts"),
+    [
+        ("masked-vqvae", SystemName("masked-vqvae", None, {})),
+        ("masked-vqvae+fim+at", SystemName("masked-vqvae+fim+at", None, {})),
+        ("masked-vqvae@J16", SystemName("masked-vqvae", "J16", {})),
+        ("jpeg-ldpc@mine", SystemName("jpeg-ldpc", "mine", {})),
+        ("masked-vqvae[masking_ratio=0.25]", SystemName("masked-vqvae", None, {"masking_ratio": 0.25})),
+        (
+            "masked-vqvae+fim@v1.2[importance_threshold=0.5,importance=class,similarity_threshold=null]",
+            SystemName(
+                "masked-vqvae+fim",
+                "v1.2",
+                {"importance_threshold": 0.5, "importance": "class", "similarity_threshold": None},
+            ),
+        ),
+    ],
+)
+def test_names_and_their_parts(name: str, parts: SystemName) -> None:
+    assert parse_system(name) == parts
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("telepathy", "system = 'telepathy': unknown; choose masked-vqvae, "),
+        ("telepathy@J4", "system = 'telepathy': unknown"),
+        ("", "system = '': unknown"),
+        ("masked-vqvae@", "malformed; write SCHEME"),
+        ("masked-vqvae@..", "malformed"),
+        ("masked-vqvae@a/b", "malformed"),
+        ("masked-vqvae[]", "malformed"),
+        ("masked-vqvae[masking_ratio=0.5", "malformed"),
+        ("masked-vqvae[masking_ratio=0.5]@J4", "malformed"),
+        ("masked-vqvae[masking_ratio]", "'masking_ratio' is not a setting"),
+        ("masked-vqvae[masking_ratio=]", "is not a setting"),
+        ("masked-vqvae[masking_ratio=0.5,masking_ratio=0.6]", "occurs twice"),
+        ("masked-vqvae[codebook_size=16]", "'codebook_size' is fixed by the weights, or unknown; at test time set"),
+        ("masked-vqvae[dim=128]", "'dim' is fixed"),
+        ("masked-vqvae[telepathy=1]", "'telepathy' is fixed by the weights, or unknown"),
+        ("jpeg-ldpc[masking_ratio=0.5]", "sends no patches"),
+    ],
+)
+def test_names_that_cannot_work_are_one_line(name: str, words: str) -> None:
+    for call in (lambda: parse_system(name), lambda: AccuracySettings(systems=(name,))):
+        with pytest.raises(UserError) as caught:
+            call()
+        assert words in str(caught.value)
+        assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("masked-vqvae[masking_ratio=1.0]", "masking_ratio = 1.0"),
+        ("masked-vqvae[masking_ratio=much]", "masking_ratio = 'much'"),
+        ("masked-vqvae[importance_threshold=0.5]", "without a feature importance module"),
+        ("masked-vqvae[masking=noise-related]", "needs noise_energy"),
+        ("masked-vqvae[similarity_threshold=2]", "similarity_threshold = 2"),
+        ("masked-vqvae@nowhere", "weights 'digits-masked-vqvae': not in"),
+    ],
+)
+def test_settings_are_checked_as_the_codecs_own(name: str, words: str) -> None:
+    with pytest.raises(UserError) as caught:
+        AccuracyJob(AccuracySettings(systems=(name,)))
+    assert words in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_lists_of_names_are_split_outside_brackets() -> None:
+    text = "masked-vqvae[masking_ratio=0.5,masking=uniform],jscc@a,jpeg-ldpc"
+    assert split_systems(text) == ("masked-vqvae[masking_ratio=0.5,masking=uniform]", "jscc@a", "jpeg-ldpc")
+    energy = ",".join(["1"] * 64)
+    name = f"masked-vqvae[masking=uniform,masking_ratio=0.5,noise_energy={energy}]"
+    with pytest.raises(UserError, match="'1' is not a setting"):  # a list is in brackets of its own
+        parse_system(name)
+    listed = f"masked-vqvae[noise_energy=[{energy}],masking=noise-related]"
+    assert split_systems(f"{listed},jscc") == (listed, "jscc")
+    assert parse_system(listed).changes == {"noise_energy": [1] * 64, "masking": "noise-related"}
+    preset, _ = describe_system(listed, "digits")
+    assert preset.codec.noise_energy == (1.0,) * 64
+
+
+def test_what_can_be_changed_leaves_every_weight_its_shape() -> None:
+    name = (
+        "masked-vqvae[masking_ratio=0.25,masking=noise-related,similarity_threshold=0.9,importance=class,"
+        f"noise_energy=[{','.join(['1'] * 64)}],importance_threshold=0]"
+    )
+    assert set(parse_system(name).changes) == set(CHANGEABLE)
+    preset, _ = read_description(None, "digits", "masked-vqvae")
+    system = make_system(name, "digits", LinkSettings(), JpegSettings(), lambda: np.zeros((32, 32, 3), np.uint8))
+    plain = make_system("masked-vqvae", "digits", LinkSettings(), JpegSettings(), lambda: np.zeros((32, 32, 3)))
+    assert isinstance(system, MaskedVqvaeSystem)
+    assert isinstance(plain, MaskedVqvaeSystem)
+    for a, b in zip(system.codec.variables, plain.codec.variables, strict=True):
+        np.testing.assert_array_equal(a.numpy(), b.numpy())
+    assert system.name == name
+    assert system.codec.settings == preset.codec.with_(**parse_system(name).changes)
+    assert plain.codec.settings == preset.codec
+    assert system.codec.payload_length == 48 * 6
+
+
+def test_a_variant_has_weights_and_a_hash_of_its_own(tmp_path: Path) -> None:
+    weights = copy_weights("digits-masked-vqvae", tmp_path)
+    copy_weights("digits-masked-vqvae", tmp_path / "J16")
+    names = ("masked-vqvae", "masked-vqvae@J16", "masked-vqvae@J16[masking_ratio=0.75]")
+    job = AccuracyJob(AccuracySettings(systems=names), weights=weights)
+    sha = job.inputs()["weights_sha256"]
+    assert tuple(sha) == names
+    assert len(set(sha.values())) == 1
+    assert [job.described[name].codec.num_kept for name in names] == [32, 32, 16]
+    (tmp_path / "J16" / "digits-masked-vqvae.weights.h5").write_bytes(b"other")
+    with pytest.raises(UserError, match="SHA-256 differs"):
+        AccuracyJob(AccuracySettings(systems=names), weights=weights)
+
+
+def test_trained_systems_are_those_with_both_files(tmp_path: Path) -> None:
+    assert {"masked-vqvae", "jpeg-ldpc"} <= set(trained_systems("digits"))
+    assert trained_systems("mnist") == ()
+    weights = copy_weights("digits-jpeg-ldpc", tmp_path)
+    assert trained_systems("digits", weights) == ("jpeg-ldpc",)
+    (weights / "digits-jpeg-ldpc.json").unlink()
+    assert trained_systems("digits", weights) == ()
+
+
+def test_the_package_ships_variants_too() -> None:
+    project = tomllib.loads((Path(__file__).resolve().parents[2] / "pyproject.toml").read_text())
+    shipped = project["tool"]["setuptools"]["package-data"]["sc_sionna"]
+    assert {"weights/*/*.h5", "weights/*/*.json"} <= set(shipped)

@@ -1,0 +1,154 @@
+"""Weights on disk: exact to half precision, and one clear line for everything that is not what was written."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from sc_sionna.core.errors import UserError
+from sc_sionna.data import load
+from sc_sionna.data.common import to_float
+from sc_sionna.semantic.codec import SemanticCodec, make_masking
+from sc_sionna.semantic.weights import PACKAGED, load_codec, read_description, save_weights
+from sc_sionna.settings import Preset
+from sc_sionna.settings.presets import make_preset
+from sc_sionna.training.channel import load_calibrated
+from tests.training.test_loop import small_preset
+
+NAME = "digits-masked-vqvae"
+
+
+@pytest.fixture(scope="module")
+def model() -> SemanticCodec:
+    return SemanticCodec(small_preset().codec).initialise()
+
+
+@pytest.fixture
+def stored(tmp_path: Path, model: SemanticCodec) -> Path:
+    save_weights(tmp_path, small_preset(), model, {"name": "validation accuracy", "value": 0.5}, "train digits")
+    return tmp_path
+
+
+def test_files_are_the_two_that_are_named(stored: Path) -> None:
+    assert sorted(p.name for p in stored.iterdir()) == [f"{NAME}.json", f"{NAME}.weights.h5"]  # and no scratch
+    described = json.loads((stored / f"{NAME}.json").read_text())
+    assert described["sha256"] == hashlib.sha256((stored / f"{NAME}.weights.h5").read_bytes()).hexdigest()
+    assert described["metric"]["value"] == 0.5
+    assert Preset(**described["preset"]) == small_preset()
+
+
+def test_outputs_survive_half_precision(stored: Path, model: SemanticCodec) -> None:
+    loaded, preset = load_codec("digits", "masked-vqvae", stored)
+    assert preset == small_preset()
+    for a, b in zip(model.get_weights(), loaded.get_weights(), strict=True):
+        np.testing.assert_array_equal(a.astype(np.float16).astype(np.float32), b)
+    images = np.random.default_rng(0).random((4, 32, 32, 3)).astype(np.float32)
+    keep = make_masking(preset.codec)(4, np.random.default_rng(1))
+    a, b = (np.asarray(m(images, keep, np.zeros(4, np.float32))["features"]) for m in (model, loaded))
+    assert np.abs(a - b).max() < 0.02 * np.abs(a).max()
+    again = save_weights(stored / "again", preset, loaded, {}, "")  # the second rounding changes nothing
+    reloaded, _ = load_codec("digits", "masked-vqvae", again.parent)
+    for x, y in zip(loaded.get_weights(), reloaded.get_weights(), strict=True):
+        np.testing.assert_array_equal(x, y)
+
+
+def edit(change: Callable[[dict], object]) -> Callable[[Path, Path], None]:
+    def damage(described: Path, weights: Path) -> None:
+        content = json.loads(described.read_text())
+        change(content)
+        described.write_text(json.dumps(content))
+
+    return damage
+
+
+def flip_a_byte(described: Path, weights: Path) -> None:
+    content = bytearray(weights.read_bytes())
+    content[len(content) // 2] ^= 1
+    weights.write_bytes(content)
+
+
+@pytest.mark.parametrize(
+    ("damage", "words"),
+    [
+        (flip_a_byte, "SHA-256 differs"),
+        (lambda d, w: w.write_bytes(w.read_bytes()[:-1]), "SHA-256 differs"),
+        (lambda d, w: w.write_bytes(b""), "SHA-256 differs"),
+        (edit(lambda c: c.update(sha256="0" * 64)), "SHA-256 differs"),
+        (edit(lambda c: c.update(format=2)), "format 2, this version reads 1"),
+        (edit(lambda c: c.pop("format")), "truncated or not a weights description"),
+        (edit(lambda c: c.pop("sha256")), "truncated or not a weights description"),
+        (edit(lambda c: c.pop("preset")), "truncated or not a weights description"),
+        (edit(lambda c: c.update(preset="digits")), "truncated or not a weights description"),
+        (edit(lambda c: c["preset"]["codec"].update(telepathy=1)), "telepathy"),
+        (lambda d, w: d.write_text(d.read_text()[:-20]), "truncated or not a weights description"),
+        (lambda d, w: d.write_bytes(b"\xff\xfe\x00"), "truncated or not a weights description"),
+        (lambda d, w: d.write_text("[1]"), "truncated or not a weights description"),
+        (lambda d, w: d.unlink(), "train them with `python -m sc_sionna train digits --system masked-vqvae`"),
+        (lambda d, w: w.unlink(), "not in"),
+    ],
+)
+def test_damage_is_one_line(stored: Path, damage: Callable[[Path, Path], None], words: str) -> None:
+    damage(stored / f"{NAME}.json", stored / f"{NAME}.weights.h5")
+    with pytest.raises(UserError) as caught:
+        load_codec("digits", "masked-vqvae", stored)
+    assert words in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_folder_that_cannot_be_written_is_one_line(tmp_path: Path, model: SemanticCodec) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UserError, match="cannot be written") as caught:
+        save_weights(tmp_path / "file" / "below", small_preset(), model, {}, "")
+    assert "\n" not in str(caught.value)
+
+
+def test_an_interrupted_rewrite_is_noticed(stored: Path, model: SemanticCodec, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Killed between its two files, a rewrite leaves weights that their description does not name."""
+    monkeypatch.setattr("sc_sionna.semantic.weights.write_text", lambda *a: (_ for _ in ()).throw(KeyboardInterrupt))
+    changed = SemanticCodec(small_preset().codec).initialise()
+    with pytest.raises(KeyboardInterrupt):
+        save_weights(stored, small_preset(), changed, {}, "")
+    with pytest.raises(UserError, match="SHA-256 differs"):
+        read_description(stored, "digits", "masked-vqvae")
+
+
+@pytest.mark.parametrize("system", ["masked-vqvae", "jpeg-ldpc"])
+def test_the_shipped_weights_have_the_accuracy_that_they_state(system: str) -> None:
+    """Over the calibrated channel, with draws of masks and errors that training did not use."""
+    model, preset = load_codec("digits", system)
+    _, description = read_description(None, "digits", system)
+    metric = description["metric"]
+    assert (metric["name"], metric["images"]) == ("validation accuracy", 143)
+    val, draws = load("digits", "val"), metric["draws_per_image"]
+    images, labels = to_float(np.tile(val.pixels, (draws, 1, 1, 1))), np.tile(val.labels, draws)
+    generator = np.random.default_rng(2023)
+    keep = make_masking(preset.codec)(len(labels), generator)
+    error = None
+    if model.codebook is not None:
+        payload = preset.codec.num_kept * model.index_mapper.bits_per_index
+        error = load_calibrated(preset.link, payload, metric["snr_db"]).error(len(labels), payload, generator)
+    outputs = model(images, keep, np.full(len(labels), metric["snr_db"], np.float32), error)
+    hits = (np.asarray(outputs["logits"]).argmax(-1) == labels).reshape(draws, -1)
+    # both numbers are means over the same images and differ by their draws alone: the variance within an image, twice
+    sigma = np.sqrt(2 * hits.var(axis=0, ddof=1).mean() / hits.size)
+    assert abs(hits.mean() - metric["value"]) <= 4 * sigma + 1e-4  # the stated one has four digits
+    assert metric["value"] >= 0.9
+    if model.codebook is None:
+        assert sigma == 0  # nothing is drawn: the number is exact
+    else:
+        assert 0 < sigma < 0.02
+        used = len(np.unique(np.asarray(outputs["indices"])))
+        assert used >= preset.codec.codebook_size / 2
+
+
+def test_the_shipped_weights_are_the_present_presets() -> None:
+    """Stored settings that a preset no longer has would make the shipped numbers unrepeatable."""
+    for system in ("masked-vqvae", "jpeg-ldpc"):
+        stored, _ = read_description(PACKAGED, "digits", system)
+        assert stored.codec == make_preset("digits", system).codec
+        assert stored.link == make_preset("digits", system).link

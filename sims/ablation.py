@@ -48,14 +48,14 @@ PAIRS = {  # part → the scheme with it, the scheme without it
     "codebook, not analog symbols": (AT, "jscc+at@masked"),
     "orthogonality term, no code revived": ("masked-vqvae@eq12-orthogonal", "masked-vqvae@eq12"),
     "Eq. (12) alone, no code revived": ("masked-vqvae@eq12", "masked-vqvae"),
-    "importance below 0.8 not sent": (f"{CLASS}[importance_threshold=0.8]", CLASS),
-    "importance below 1 not sent": (f"{CLASS}[importance_threshold=1]", CLASS),
+    "importance below 0.8 not sent": (f"{CLASS}[importance.threshold=0.8]", CLASS),
+    "importance below 1 not sent": (f"{CLASS}[importance.threshold=1]", CLASS),
     "features alike (δ = 0.99) sent once": (
-        "masked-vqvae+at[similarity_threshold=0.99]",
+        "masked-vqvae+at[similarity.threshold=0.99]",
         "masked-vqvae+at",
     ),
     "features alike (δ = 0.9) sent once": (
-        "masked-vqvae+at[similarity_threshold=0.9]",
+        "masked-vqvae+at[similarity.threshold=0.9]",
         "masked-vqvae+at",
     ),
 }

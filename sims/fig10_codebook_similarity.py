@@ -54,7 +54,7 @@ def measure(dataset: str, systems: tuple[str, ...], weights: Path | None, quick:
             raise UserError(f"system = {name!r}: has no codebook; name a masked-vqvae scheme")
         vectors = codec.codebook.basis.numpy()
         codebooks[name] = [[round(float(x), 6) for x in row] for row in vectors]
-        terms[name] = codec.settings.orthogonality_weight
+        terms[name] = codec.settings.codebook.orthogonality_weight
         digests[name] = describe_system(name, dataset, weights)[1]["sha256"]
     return make_record(
         "fig10_codebook_similarity" + ("" if dataset == "digits" else f"_{dataset}") + ("_quick" if quick else ""),

@@ -29,7 +29,7 @@ SYSTEMS = ("masked-vqvae@J4", "masked-vqvae@J16", "masked-vqvae", "masked-vqvae@
 
 
 def codebook_sizes(job: AccuracyJob) -> dict[str, Any]:
-    return {"codebook_size": {name: preset.codec.codebook_size for name, preset in job.described.items()}}
+    return {"codebook_size": {name: preset.codec.codebook.size for name, preset in job.described.items()}}
 
 
 def figure(record: Record, path: Path) -> None:

@@ -48,7 +48,7 @@ def figure(record: Record, path: Path) -> None:
         record,
         path,
         "Reserving ratio (1 − masking ratio)",
-        lambda _, point: 1.0 - parse_system(point.system).changes["masking_ratio"],
+        lambda _, point: 1.0 - parse_system(point.system).changes["masking"]["ratio"],
         label,
         title=title + (f", {next(iter(schemes))}" if len(schemes) == 1 else ""),
     )
@@ -67,7 +67,7 @@ def sweep(
     values = parse_numbers(epsilons or options.pick(EPSILONS, "0,0.05"), "epsilons")
     schemes = options.names(("masked-vqvae+fim+at",))
     settings = options.settings(
-        systems=tuple(f"{scheme}[masking_ratio={1 - ratio:.6g}]" for scheme in schemes for ratio in kept),
+        systems=tuple(f"{scheme}[masking.ratio={1 - ratio:.6g}]" for scheme in schemes for ratio in kept),
         snr_db=tuple(parse_snr_range(snr_db)[:1]),
         clean=0 in values,
         threats=source_threats(values, steps, options.pick(draws, 1)),

@@ -95,8 +95,8 @@ def measure(
     described = {name: describe_system(name, dataset, weights) for name in present}
     codecs = [preset.codec for preset, _ in described.values()]
     if layer is None:
-        layer = max((i for codec in codecs for i in codec.importance_layers), default=codecs[0].depth - 1)
-    depth = min(codec.depth for codec in codecs)
+        layer = max((i for codec in codecs for i in codec.importance.layers), default=codecs[0].encoder.depth - 1)
+    depth = min(codec.encoder.depth for codec in codecs)
     if not 0 <= layer < depth:
         raise UserError(f"layer = {layer}: the encoders have the blocks 0 to {depth - 1}; set it among them")
     test = load(dataset, "test", data_dir, codecs[0].image_size).shuffled(max_images)

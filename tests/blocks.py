@@ -11,8 +11,8 @@ import numpy as np
 from sc_sionna.settings import CodecSettings
 
 TINY = CodecSettings(
-    image_size=16, patch_size=4, dim=16, depth=1, num_heads=2, decoder_dim=16, decoder_depth=1, decoder_num_heads=2,
-    head_dim=16, codebook_size=10, code_dim=4,
+    image_size=16, patch_size=4, code_dim=4, codebook={"size": 10}, encoder={"dim": 16, "depth": 1, "num_heads": 2},
+    decoder={"dim": 16, "depth": 1, "num_heads": 2, "head_dim": 16},
 )  # fmt: skip
 
 
@@ -58,9 +58,9 @@ def rows() -> list[Row]:
     s = TINY
     snr = np.zeros(3, np.float32)
     tokens = _rand(3, s.num_patches, 16)
-    told = s.with_(decoder_knows_snr=True)
+    told = s.with_(decoder={"knows_snr": True})
     features = _rand(3, 8, 16), _keep(3), snr + 3
-    twice = s.with_(depth=2, importance_layers=(0, 1))
+    twice = s.with_(encoder={"depth": 2}, importance={"layers": (0, 1)})
     return [
         Row("position", lambda: transformer.PositionEmbedding(16, 16), (tokens,), (3, 16, 16)),
         Row("vit_block", lambda: transformer.ViTBlock(16, 2, 2.0), (tokens,), (3, 16, 16)),

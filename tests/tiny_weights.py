@@ -11,15 +11,16 @@ from sc_sionna.settings import CodecSettings
 from sc_sionna.settings.presets import make_preset
 
 SIZES = {
-    "image_size": 32, "patch_size": 8, "dim": 16, "depth": 2, "num_heads": 2, "decoder_dim": 16, "decoder_depth": 1,
-    "decoder_num_heads": 2, "head_dim": 16, "codebook_size": 16, "code_dim": 4,
+    "image_size": 32, "patch_size": 8, "code_dim": 4, "codebook": {"size": 16},
+    "encoder": {"dim": 16, "depth": 2, "num_heads": 2},
+    "decoder": {"dim": 16, "depth": 1, "num_heads": 2, "head_dim": 16},
 }  # fmt: skip
 TINY_DIGITS = CodecSettings(**SIZES)
 CODECS = {
     "masked-vqvae": TINY_DIGITS,
-    "masked-vqvae+fim": TINY_DIGITS.with_(importance_layers=(0,), orthogonality_weight=0.1),
-    "jscc": TINY_DIGITS.with_(bottleneck="analog", masking_ratio=0.0),
-    "jpeg-ldpc": TINY_DIGITS.with_(bottleneck="none", masking_ratio=0.0),
+    "masked-vqvae+fim": TINY_DIGITS.with_(importance={"layers": (0,)}, codebook={"orthogonality_weight": 0.1}),
+    "jscc": TINY_DIGITS.with_(bottleneck="analog", masking={"ratio": 0.0}),
+    "jpeg-ldpc": TINY_DIGITS.with_(bottleneck="none", masking={"ratio": 0.0}),
 }
 
 

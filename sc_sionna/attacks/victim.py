@@ -74,7 +74,7 @@ class CodecVictim:
             raise UserError(
                 "flips and relaxation are those of a codebook, and bottleneck = 'none' has none; leave both at their default"
             )
-        told = self.codec.settings.decoder_knows_snr or self.codec.settings.importance_layers
+        told = self.codec.settings.decoder.knows_snr or self.codec.settings.importance.layers
         if told and self.snr_db is None:
             raise UserError(
                 "snr_db = None: this codec is told the SNR, at its decoder or importance modules; set it in dB"

@@ -54,7 +54,7 @@ def train(
     out: Annotated[Path, typer.Option(help="folder for the weights")] = Path("runs/weights"),
     run_dir: Annotated[Path | None, typer.Option(help="checkpoint and log; default runs/train/PRESET-SYSTEM")] = None,
     set_: Annotated[
-        list[str] | None, typer.Option("--set", help="change a setting: codec.dim=128, train.epochs=5")
+        list[str] | None, typer.Option("--set", help="change a setting: codec.encoder.dim=128, train.epochs=5")
     ] = None,
     max_images: Annotated[int | None, typer.Option(min=1, help="train on a part of the images")] = None,
     start_from: Annotated[Path | None, typer.Option(help="a .weights.h5 instead of the pre-training stage")] = None,

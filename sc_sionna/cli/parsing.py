@@ -38,16 +38,26 @@ def parse_snr_range(text: str) -> list[float]:
     return values
 
 
+def parse_value(text: str) -> Any:
+    """A setting's value: JSON where it is JSON, else the text itself."""
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError:
+        return text
+
+
 def parse_changes(changes: list[str], groups: tuple[str, ...]) -> dict[str, dict[str, Any]]:
-    """``["train.epochs=5"]`` to ``{"train": {"epochs": 5}, ...}`` with every group present."""
+    """``["train.epochs=5", "codec.masking.ratio=0"]`` to nested dictionaries, every group present."""
     result: dict[str, dict[str, Any]] = {group: {} for group in groups}
     for change in changes:
-        name, equals, value = change.partition("=")
-        group, dot, field = name.partition(".")
-        if not equals or not dot or group not in result or not field:
+        path, equals, value = change.partition("=")
+        group, *names = path.split(".")
+        if not equals or group not in result or not names or not all(names):
             raise UserError(f"--set {change!r}: unknown; write GROUP.NAME=VALUE with GROUP one of {', '.join(groups)}")
-        try:
-            result[group][field] = json.loads(value)
-        except json.JSONDecodeError:
-            result[group][field] = value
+        place = result[group]
+        for name in names[:-1]:
+            place = place.setdefault(name, {})
+            if not isinstance(place, dict):
+                raise UserError(f"--set {change!r}: {name!r} was set to one value before; set the group or its members")
+        place[names[-1]] = parse_value(value)
     return result

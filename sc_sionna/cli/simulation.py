@@ -167,7 +167,7 @@ def train_command(preset: str, name: str) -> str:
     if not size.isdigit():
         return f"sc_sionna/weights/{parts.variant}/digits-{parts.scheme}.json has the command for the digits"
     run_dir = f"runs/train/{preset}-{parts.scheme}-{parts.variant}"
-    command += f" --set codec.codebook_size={size} --out sc_sionna/weights/{parts.variant} --run-dir {run_dir}"
+    command += f" --set codec.codebook.size={size} --out sc_sionna/weights/{parts.variant} --run-dir {run_dir}"
     return f"train them with `{command}`"
 
 

@@ -118,7 +118,7 @@ def _start(preset: Preset, train: Images, val: Images, run_dir: Path, report: _R
 def calibrate_preset(preset_name: str, snr_text: str, out: Path, images: int, changes: list[str]) -> None:
     """Measure the link of a preset and write the quantiles."""
     preset: Preset = make_preset(preset_name, "masked-vqvae", **parse_changes(changes, ("codec", "link")))
-    payload_bits = preset.codec.num_kept * (preset.codec.codebook_size - 1).bit_length()
+    payload_bits = preset.codec.num_kept * (preset.codec.codebook.size - 1).bit_length()
     table = save_calibration(out, preset.link, payload_bits, parse_snr_range(snr_text), images)
     means = {snr: round(sum(q) / len(q), 4) for snr, q in table.items()}
     print(f"calibration for {payload_bits} bits in {out}; mean bit error rate by SNR in dB: {json.dumps(means)}")
@@ -127,12 +127,12 @@ def calibrate_preset(preset_name: str, snr_text: str, out: Path, images: int, ch
 def print_noise_energy(
     preset_name: str, system: str, data_dir: Path | None, weights: Path | None, max_images: int, draws: int
 ) -> None:
-    """``codec.noise_energy=[...]``, one number per patch position with mean 1, for ``--set`` beside
-    ``codec.masking=noise-related``."""
+    """``codec.masking.noise_energy=[...]``, one number per patch position with mean 1, for ``--set`` beside
+    ``codec.masking.rule=noise-related``."""
     from sc_sionna.schemes import load_system_codec  # which needs Sionna; training does not
 
     codec, preset = load_system_codec(system, preset_name, weights)
-    if codec.settings.masking_ratio == 0:
+    if codec.settings.masking.ratio == 0:
         raise UserError(
             f"system = {system!r}: sends every patch, so there is nothing to mask; name a masked-vqvae scheme"
         )
@@ -140,4 +140,6 @@ def print_noise_energy(
     victim = CodecVictim(codec, make_masking(preset.codec), snr_db=preset.train.snr_db)
     generator = rng.generator(preset.train.seed, "noise energy")
     energy = noise_energy(victim, to_float(train.pixels), train.labels, preset.codec.patch_size, generator, draws)
-    print(f"codec.noise_energy={json.dumps([float(f'{value:.4g}') for value in energy], separators=(',', ':'))}")
+    print(
+        f"codec.masking.noise_energy={json.dumps([float(f'{value:.4g}') for value in energy], separators=(',', ':'))}"
+    )

@@ -1,7 +1,7 @@
 """The schemes of Sec. V, one signature: a batch of images and an SNR to named outputs and integer counts.
 
 A system's name is a scheme's, with ``@VARIANT`` for weights of a sub-folder of the weights folder, and ``[field=value,...]``
-for settings of the codec that are changed at test time: ``masked-vqvae@J16``, ``masked-vqvae+fim[masking_ratio=0.25]``.
+for settings of the codec that are changed at test time: ``masked-vqvae@J16``, ``masked-vqvae+fim[masking.ratio=0.25]``.
 
 Each ``transmit`` is the block diagram, a line per arrow. What does not depend on the SNR (kept patches, encoder, JPEG
 streams, the classification of an image that arrived intact) is done once per batch and reused over a sweep.
@@ -50,12 +50,13 @@ __all__ = [
 SYSTEM_NAMES = tuple(SYSTEMS)
 # Settings of the codec on which no weight's shape depends
 CHANGEABLE = (
-    "masking_ratio",
-    "masking",
-    "noise_energy",
-    "importance_threshold",
-    "importance",
-    "similarity_threshold",
+    "masking.ratio",
+    "masking.rule",
+    "masking.noise_energy",
+    "masking.temperature",
+    "importance.threshold",
+    "importance.form",
+    "similarity.threshold",
 )
 _NAME = re.compile(r"(?P<scheme>[^@\[\]]*)(@(?P<variant>\w[\w.-]*))?(\[(?P<changes>.+)\])?")
 _COMMA = re.compile(r",(?![^\[]*\])")  # outside brackets
@@ -84,19 +85,23 @@ def parse_system(name: str) -> SystemName:
     if scheme not in SYSTEM_NAMES:
         raise UserError(f"system = {scheme!r}: unknown; choose {', '.join(SYSTEM_NAMES)}")
     changes: dict[str, Any] = {}
+    seen: set[str] = set()
     for change in _COMMA.split(text) if text else []:
         field, equals, value = change.partition("=")
-        if not equals or not value or field in changes:
+        if not equals or not value or field in seen:
             raise UserError(f"system = {name!r}: {change!r} is not a setting, or one that occurs twice; {form}")
         if field not in CHANGEABLE:
             raise UserError(
                 f"system = {name!r}: {field!r} is fixed by the weights, or unknown; at test time set "
                 f"{', '.join(CHANGEABLE)}"
             )
+        seen.add(field)
+        group, _, member = field.partition(".")
         try:
-            changes[field] = json.loads(value)
+            parsed = json.loads(value)
         except json.JSONDecodeError:
-            changes[field] = value
+            parsed = value
+        changes.setdefault(group, {})[member] = parsed
     if changes and scheme.startswith("jpeg-ldpc"):
         raise UserError(
             f"system = {name!r}: JPEG+LDPC sends no patches, so it has none of these settings; name {scheme!r}"

@@ -47,7 +47,7 @@ class JsccSystem:
         return self._sent[batch.key]
 
     def intact(self, batch: Batch, snr_db: float) -> np.ndarray:
-        told = snr_db if self.codec.settings.decoder_knows_snr else 0.0
+        told = snr_db if self.codec.settings.decoder.knows_snr else 0.0
         key = batch.key, told
         if key not in self._intact:
             keep, features = self._source(batch)

@@ -62,7 +62,7 @@ class MaskedVqvaeSystem:
     def _source(self, batch: Batch, snr_db: float) -> Sent:
         """Kept patches, indices and bits; they depend on the SNR only where importance depends on the image."""
         s = self.codec.settings
-        told = snr_db if s.importance_layers and s.importance == "class" else 0.0
+        told = snr_db if s.importance.layers and s.importance.form == "class" else 0.0
         key = batch.key, told
         if key not in self._sent:
             keep = self.masking(len(batch.labels), rng.generator(batch.run_seed, "mask", batch.index))
@@ -82,7 +82,7 @@ class MaskedVqvaeSystem:
         return predict(received, sent.keep[rows], snr, *mask)
 
     def intact(self, batch: Batch, snr_db: float) -> np.ndarray:
-        told = snr_db if self.codec.settings.decoder_knows_snr else 0.0
+        told = snr_db if self.codec.settings.decoder.knows_snr else 0.0
         sent = self._source(batch, snr_db)
         key = batch.key, told if not sent.chosen else snr_db
         if key not in self._intact:
@@ -126,7 +126,7 @@ class MaskedVqvaeSystem:
     def budget(self, images: np.ndarray) -> Budget:
         payload, side = float(self.link.framing.payload_bits), 0.0
         s = self.codec.settings
-        if (s.importance == "class" and s.importance_threshold) or s.similarity_threshold is not None:
+        if (s.importance.form == "class" and s.importance.threshold) or s.similarity.threshold is not None:
             keep = self.masking(len(images), rng.generator(0, "budget"))
             outputs = self._encode(images.astype(np.float32) / 255.0, keep, np.zeros(len(images), np.float32))
             payload = float(self.codec.sent(outputs).sum(axis=1).mean()) * self.mapper.bits_per_index

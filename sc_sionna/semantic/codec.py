@@ -33,12 +33,12 @@ def make_masking(settings: CodecSettings, candidates: np.ndarray | None = None) 
     candidates : positions that may be sent, increasing (:meth:`SemanticCodec.candidate_positions`); None for all. The rule
         is built with their number, and keeps ``min(num_kept, len(candidates))`` patches of an image.
     """
-    rule = resolve(settings.masking, MASKINGS, "masking")
+    rule = resolve(settings.masking.rule, MASKINGS, "masking.rule")
     if candidates is None:
         candidates = np.arange(settings.num_patches, dtype=np.int32)
     extra: tuple[Any, ...] = ()
-    if settings.masking == "noise-related":
-        extra = (np.asarray(settings.noise_energy)[candidates], settings.noise_temperature)
+    if settings.masking.rule == "noise-related":
+        extra = (np.asarray(settings.masking.noise_energy)[candidates], settings.masking.temperature)
     masking = rule(len(candidates), min(settings.num_kept, len(candidates)), *extra)
     return masking if len(candidates) == settings.num_patches else MaskingAmong(masking, candidates)
 
@@ -84,14 +84,14 @@ class SemanticCodec(keras.Model):
             self.to_code = layers.Dense(settings.code_dim, dtype="float32", name="to_code")
         if settings.bottleneck == "codebook":
             self.codebook = Codebook(
-                settings.codebook_size,
+                settings.codebook.size,
                 settings.code_dim,
-                settings.distance,
-                settings.task_trains_codebook,
+                settings.codebook.distance,
+                settings.codebook.task_trains,
                 name="codebook",
             )
             self.codebook.build()
-            self.index_mapper = IndexMapper(settings.codebook_size)
+            self.index_mapper = IndexMapper(settings.codebook.size)
 
     def initialise(self) -> SemanticCodec:
         """Create all weights by one pass over a zero image."""
@@ -106,10 +106,10 @@ class SemanticCodec(keras.Model):
         Known to both ends. UserError where the threshold leaves none.
         """
         s = self.settings
-        if not s.importance_threshold:
+        if not s.importance.threshold:
             return np.arange(s.num_patches, dtype=np.int32)
         tables = [ops.convert_to_numpy(fim.table()) for fim in self.encoder.importance.values()]
-        return candidate_positions(tables, s.importance_threshold, s.num_patches)
+        return candidate_positions(tables, s.importance.threshold, s.num_patches)
 
     @property
     def payload_length(self) -> int:
@@ -144,8 +144,8 @@ class SemanticCodec(keras.Model):
         if self.codebook is not None:
             outputs["features"] = self.codebook.features(self.to_code(hidden))
             outputs["indices"] = self.codebook.encode(outputs["features"])
-            if s.similarity_threshold is not None:
-                first = first_similar(outputs["features"], s.similarity_threshold, outputs.get("sent_mask"))
+            if s.similarity.threshold is not None:
+                first = first_similar(outputs["features"], s.similarity.threshold, outputs.get("sent_mask"))
                 outputs["representatives"] = first
                 outputs["indices"] = ops.take_along_axis(outputs["indices"], first, axis=1)
         return outputs
@@ -171,7 +171,7 @@ class SemanticCodec(keras.Model):
         that are sent once. The importance of Eq. (14) depends on no image and costs nothing.
         """
         batch, kept = outputs["features"].shape[:2]
-        chosen = "sent_mask" in outputs and self.settings.importance_threshold > 0
+        chosen = "sent_mask" in outputs and self.settings.importance.threshold > 0
         bits = np.full(batch, kept if chosen else 0, np.int64)
         if "representatives" in outputs:
             mask = ops.convert_to_numpy(outputs["sent_mask"]) if chosen else None

@@ -17,7 +17,7 @@ class Decoder(layers.Layer):
     """The light decoder: the full set of tokens, received features and mask tokens, each with its position.
 
     ``call(received [B, N, D], keep [B, N], snr_db [B], sent_mask [B, N] or None) -> [B, P, decoder_dim]``. The SNR is used
-    only where the settings ask for it (``decoder_knows_snr``): one embedding, linear in dB, added to every token. Kept
+    only where the settings ask for it (``decoder.knows_snr``): one embedding, linear in dB, added to every token. Kept
     patches out of ``sent_mask`` were dropped by the transmitter and get the mask token.
     """
 
@@ -25,22 +25,22 @@ class Decoder(layers.Layer):
         super().__init__(**kwargs)
         self.settings = settings
         # unit-norm code vectors would drown in the position embedding: bring their entries to unit variance
-        cosine_codes = settings.bottleneck == "codebook" and settings.distance == "cosine"
+        cosine_codes = settings.bottleneck == "codebook" and settings.codebook.distance == "cosine"
         self.input_scale = (
             settings.code_dim**0.5 if cosine_codes else 2**0.5 if settings.bottleneck == "analog" else 1.0
         )
-        self.embed = layers.Dense(settings.decoder_dim, name="embed")
-        self.position = PositionEmbedding(settings.num_patches, settings.decoder_dim, name="position")
-        self.snr_embed = layers.Dense(settings.decoder_dim, name="snr") if settings.decoder_knows_snr else None
+        self.embed = layers.Dense(settings.decoder.dim, name="embed")
+        self.position = PositionEmbedding(settings.num_patches, settings.decoder.dim, name="position")
+        self.snr_embed = layers.Dense(settings.decoder.dim, name="snr") if settings.decoder.knows_snr else None
         self.blocks = [
-            ViTBlock(settings.decoder_dim, settings.decoder_num_heads, settings.mlp_ratio, name=f"block{i}")
-            for i in range(settings.decoder_depth)
+            ViTBlock(settings.decoder.dim, settings.decoder.num_heads, settings.decoder.mlp_ratio, name=f"block{i}")
+            for i in range(settings.decoder.depth)
         ]
         self.norm = layers.LayerNormalization(epsilon=1e-6, name="norm")
 
     def build(self, *_: Any) -> None:
         self.mask_token = self.add_weight(
-            shape=(self.settings.decoder_dim,), initializer=keras.initializers.RandomNormal(stddev=0.02), name="mask"
+            shape=(self.settings.decoder.dim,), initializer=keras.initializers.RandomNormal(stddev=0.02), name="mask"
         )
 
     def call(self, received: Any, keep: Any, snr_db: Any, sent_mask: Any = None) -> Any:
@@ -59,7 +59,7 @@ class ClassifyHead(layers.Layer):
 
     def __init__(self, settings: CodecSettings, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.fc = [layers.Dense(settings.head_dim, activation="gelu", name=f"fc{i}") for i in range(2)]
+        self.fc = [layers.Dense(settings.decoder.head_dim, activation="gelu", name=f"fc{i}") for i in range(2)]
         self.out = layers.Dense(settings.num_classes, dtype="float32", name="fc2")
 
     def call(self, tokens: Any) -> Any:

@@ -32,16 +32,18 @@ class Encoder(layers.Layer):
     def __init__(self, settings: CodecSettings, **kwargs: Any) -> None:
         super().__init__(autocast=False, **kwargs)  # pixels are centred before they are rounded
         self.settings = settings
-        self.embed = layers.Dense(settings.dim, name="embed")
-        self.position = PositionEmbedding(settings.num_patches, settings.dim, name="position")
+        self.embed = layers.Dense(settings.encoder.dim, name="embed")
+        self.position = PositionEmbedding(settings.num_patches, settings.encoder.dim, name="position")
         self.blocks = [
-            ViTBlock(settings.dim, settings.num_heads, settings.mlp_ratio, name=f"block{i}")
-            for i in range(settings.depth)
+            ViTBlock(settings.encoder.dim, settings.encoder.num_heads, settings.encoder.mlp_ratio, name=f"block{i}")
+            for i in range(settings.encoder.depth)
         ]
         self.norm = layers.LayerNormalization(epsilon=1e-6, name="norm")
         self.importance = {
-            i: FeatureImportance(settings.num_patches, settings.num_classes, settings.importance, name=f"importance{i}")
-            for i in sorted(settings.importance_layers)
+            i: FeatureImportance(
+                settings.num_patches, settings.num_classes, settings.importance.form, name=f"importance{i}"
+            )
+            for i in sorted(settings.importance.layers)
         }
 
     def call(self, images: Any, keep: Any, snr_db: Any = None, labels: Any = None, details: bool = False) -> Any:
@@ -60,9 +62,9 @@ class Encoder(layers.Layer):
                 weighted, p, weights = self.importance[i](raw, keep, snr_db, labels)
                 x = weighted if x is raw else ops.cast(x, "float32") * weights[..., None]
                 scores.append(p)
-                if s.importance == "class":
+                if s.importance.form == "class":
                     least = weights if least is None else ops.minimum(least, weights)
-                    sent = sent_features(least, s.importance_threshold)
+                    sent = sent_features(least, s.importance.threshold)
                     x = x * ops.cast(sent, x.dtype)[..., None]
         if not details:
             return x

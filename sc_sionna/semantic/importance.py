@@ -98,7 +98,7 @@ def candidate_positions(tables: Sequence[np.ndarray], threshold: float, num_patc
     if len(candidates) == 0:
         limit = math.floor(1000 * largest.max()) / 1000
         raise UserError(
-            f"importance_threshold = {threshold:g}: sends nothing, the largest weight of a patch position is "
+            f"importance.threshold = {threshold:g}: sends nothing, the largest weight of a patch position is "
             f"{largest.max():.4g} (the mean is 1); set it to at most {limit:g}"
         )
     return candidates

@@ -18,7 +18,7 @@ from sc_sionna.semantic.codec import SemanticCodec
 from sc_sionna.settings import Preset
 
 PACKAGED = Path(__file__).parent.parent / "weights"
-FORMAT = 1
+FORMAT = 2
 
 
 def weights_name(preset: str, system: str) -> str:

@@ -6,12 +6,21 @@ what to set instead. ``settings.model_dump()`` goes into records and beside weig
 
 from __future__ import annotations
 
-from sc_sionna.settings.base import Settings, settings_hash
+from sc_sionna.settings.base import Settings, merged, settings_hash
 from sc_sionna.settings.codec import CodecSettings
 from sc_sionna.settings.link import BITS_PER_SYMBOL, LinkSettings
 from sc_sionna.settings.training import TrainSettings
 
-__all__ = ["BITS_PER_SYMBOL", "CodecSettings", "LinkSettings", "Preset", "Settings", "TrainSettings", "settings_hash"]
+__all__ = [
+    "BITS_PER_SYMBOL",
+    "CodecSettings",
+    "LinkSettings",
+    "Preset",
+    "Settings",
+    "TrainSettings",
+    "merged",
+    "settings_hash",
+]
 
 
 class Preset(Settings):

@@ -135,7 +135,7 @@ class Trainer:
     def _epoch(self, step: Callable[..., Any], task: str, epoch: int) -> dict[str, Any]:
         generator = rng.generator(self.settings.seed, "epoch", task, epoch)
         sums: dict[str, float] = {}
-        counts = np.zeros(self.preset.codec.codebook_size, np.int64)
+        counts = np.zeros(self.preset.codec.codebook.size, np.int64)
         features = None
         steps = skipped = 0
         ramp = self._ramp(self.settings.channel_ramp, task, epoch)
@@ -167,7 +167,7 @@ class Trainer:
             line |= usage(counts)
             sample = ops.convert_to_numpy(features).reshape(-1, self.preset.codec.code_dim)
             last = epoch + 1 >= dict(self.stages)[task]  # a code moved after the last step would be untrained
-            revive = self.preset.codec.revive_codes and not last
+            revive = self.preset.codec.codebook.revive and not last
             line["codes_replaced"] = self.model.codebook.replace_unused(counts, sample, generator) if revive else 0
         return line
 

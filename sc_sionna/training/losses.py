@@ -43,14 +43,14 @@ def task_losses(
         terms = {"task": cross_entropy(outputs["logits"], labels, smoothing)}
         scores = outputs.get("importance_logits", [])
         if scores:
-            terms["importance"] = s.importance_weight * sum(cross_entropy(p, labels, smoothing) for p in scores)
+            terms["importance"] = s.importance.weight * sum(cross_entropy(p, labels, smoothing) for p in scores)
             terms["importance"] /= len(scores)
     else:
         terms = {"task": masked_reconstruction(outputs["image"], images, keep, s.patch_size, s.num_patches)}
     if model.codebook is not None:
-        terms |= model.codebook.losses_of(outputs["features"], outputs["indices"], s.beta)
-        if s.orthogonality_weight:
-            terms["orthogonality"] = s.orthogonality_weight * model.codebook.orthogonality()
-    if s.similarity_weight:
-        terms["similarity"] = s.similarity_weight * similarity_loss(outputs["features"])
+        terms |= model.codebook.losses_of(outputs["features"], outputs["indices"], s.codebook.beta)
+        if s.codebook.orthogonality_weight:
+            terms["orthogonality"] = s.codebook.orthogonality_weight * model.codebook.orthogonality()
+    if s.similarity.weight:
+        terms["similarity"] = s.similarity.weight * similarity_loss(outputs["features"])
     return terms

@@ -171,7 +171,7 @@ class TestCodec:
         assert (np.abs(gradient).reshape(4, -1).max(axis=1) > 1e-9).all()
 
     def test_plain_vit_has_a_gradient_too(self, photos):
-        plain = TINY.with_(bottleneck="none", decoder_knows_snr=True)
+        plain = TINY.with_(bottleneck="none", decoder={"knows_snr": True})
         victim = CodecVictim(SemanticCodec(plain).initialise(), make_masking(plain), snr_db=3.0)
         crafted = SourceAttack(victim, SourceAttackSettings(epsilon=0.1, steps=3)).craft(*photos, seeded())
         assert np.abs(crafted.images - photos[0]).max() == pytest.approx(0.1, abs=1e-6)
@@ -212,7 +212,7 @@ class TestCodec:
             known.draw(6, seeded())
 
     def test_soft_quantiser_meets_the_hard_one_as_it_cools(self, photos):
-        full = TINY.with_(importance_layers=(0,), similarity_threshold=0.5)
+        full = TINY.with_(importance={"layers": (0,)}, similarity={"threshold": 0.5})
         codec, keep, errors = SemanticCodec(full).initialise(), make_masking(TINY)(4, seeded(8)), flips(4, seeded(9))
 
         def outputs(**how):
@@ -305,7 +305,7 @@ def test_bad_victims_are_one_clear_line(codec, change, words):
 
 
 def test_what_belongs_to_a_codebook_or_a_told_snr_is_asked_for():
-    plain = SemanticCodec(TINY.with_(bottleneck="none", decoder_knows_snr=True)).initialise()
+    plain = SemanticCodec(TINY.with_(bottleneck="none", decoder={"knows_snr": True})).initialise()
     with pytest.raises(UserError, match="bottleneck = 'none' has none"):
         CodecVictim(plain, make_masking(TINY), flips, snr_db=3.0)
     with pytest.raises(UserError, match="set it in dB"):

@@ -66,12 +66,12 @@ def files(folder: Path) -> list[str]:
         (("digits", "--dataset", "mnist"), ("dataset = 'mnist': unknown", "--data-dir")),
         (("digits", "--set", "link.channel=rice"), ("channel = 'rice': unknown", "rayleigh")),
         (("digits", "--set", "link.precoder=zf"), ("precoder = 'zf': unknown",)),
-        (("digits", "--set", "codec.masking=random"), ("masking = 'random': unknown",)),
+        (("digits", "--set", "codec.masking.rule=random"), ("masking = 'random': unknown",)),
         (("digits", "--set", "codec.dims=32"), ("unknown setting 'dims' of CodecSettings",)),
         (("digits", "--set", "model.dim=32"), ("--set 'model.dim=32': unknown", "GROUP")),
-        (("digits", "--set", "codec.masking_ratio=1.0"), ("masking_ratio = 1.0", "[0, 1)")),
-        (("digits", "--set", "codec.masking_ratio=-0.1"), ("masking_ratio = -0.1", "[0, 1)")),
-        (("digits", "--set", "codec.masking_ratio=half"), ("masking_ratio = 'half'",)),
+        (("digits", "--set", "codec.masking.ratio=1.0"), ("masking.ratio = 1.0", "[0, 1)")),
+        (("digits", "--set", "codec.masking.ratio=-0.1"), ("masking.ratio = -0.1", "[0, 1)")),
+        (("digits", "--set", "codec.masking.ratio=half"), ("masking.ratio = 'half'",)),
         (("digits", "--set", "link.num_streams=5"), ("num_streams = 5", "set num_streams <= 4", "beyond_rank")),
         (("digits", "--set", "link.num_streams=9"), ("num_streams = 9", "set num_streams <= 8")),
         (("digits", "--set", "train.snr_db=NaN"), ("snr_db = nan",)),
@@ -82,7 +82,7 @@ def files(folder: Path) -> list[str]:
     ],
 )
 def test_train_refuses_in_one_line(elsewhere: Path, arguments: tuple[str, ...], words: tuple[str, ...]) -> None:
-    late = ("link.channel=rice", "link.precoder=zf", "codec.masking=random")  # found out where the model is built
+    late = ("link.channel=rice", "link.precoder=zf", "codec.masking.rule=random")  # found out where the model is built
     if any(change in arguments for change in late):
         arguments = (*arguments, "--set", "train.channel=link")
     refused(command("train", *arguments, "--quiet"), *words)
@@ -99,7 +99,13 @@ def test_train_asks_whether_it_can_write_before_it_trains(elsewhere: Path, optio
 
 def test_a_fresh_training_that_cannot_begin_forgets_nothing_and_one_that_can_only_its_own(elsewhere: Path) -> None:
     run = elsewhere / "runs"
-    small = ["codec.dim=16", "codec.depth=1", "codec.num_heads=2", "codec.decoder_depth=0", "train.epochs=1"]
+    small = [
+        "codec.encoder.dim=16",
+        "codec.encoder.depth=1",
+        "codec.encoder.num_heads=2",
+        "codec.decoder.depth=0",
+        "train.epochs=1",
+    ]
     changes = [x for change in [*small, "train.channel=none", "train.val_repeats=1"] for x in ("--set", change)]
     arguments = ["train", "digits", *changes, "--max-images", "64", "--run-dir", "runs", "--out", "weights", "--quiet"]
     result = command(*arguments)
@@ -296,11 +302,11 @@ def test_noise_energy_prints_a_setting_that_training_takes() -> None:
     result = command("noise-energy", "digits", "--max-images", "24", "--draws", "1")
     assert result.exit_code == 0, result.output
     setting = result.stdout.splitlines()[-1]
-    changes = parse_changes(["codec.masking=noise-related", setting], ("codec", "link", "train"))
+    changes = parse_changes(["codec.masking.rule=noise-related", setting], ("codec", "link", "train"))
     preset = make_preset("digits", "masked-vqvae", **changes)
-    assert preset.codec.noise_energy is not None
-    assert len(preset.codec.noise_energy) == 64
-    assert np.mean(preset.codec.noise_energy) == pytest.approx(1, abs=1e-3)
+    assert preset.codec.masking.noise_energy is not None
+    assert len(preset.codec.masking.noise_energy) == 64
+    assert np.mean(preset.codec.masking.noise_energy) == pytest.approx(1, abs=1e-3)
     assert command("noise-energy", "digits", "--max-images", "24", "--draws", "1").stdout == result.stdout
 
 

@@ -81,13 +81,13 @@ def test_the_most_points_are_allowed() -> None:
 
 def test_changes_by_group() -> None:
     found = parse_changes(
-        ["train.epochs=5", "link.channel=awgn", "train.snr_db=1e1", "codec.decoder_knows_snr=true", "link.crc=none"],
+        ["train.epochs=5", "link.channel=awgn", "train.snr_db=1e1", "codec.decoder.knows_snr=true", "link.crc=none"],
         ("codec", "link", "train"),
     )
     assert found == {
         "train": {"epochs": 5, "snr_db": 10.0},
         "link": {"channel": "awgn", "crc": "none"},
-        "codec": {"decoder_knows_snr": True},
+        "codec": {"decoder": {"knows_snr": True}},
     }
     assert parse_changes([], ("codec", "link")) == {"codec": {}, "link": {}}
     assert parse_changes(["link.precoder=my.code:Mine=2"], ("link",)) == {"link": {"precoder": "my.code:Mine=2"}}

@@ -19,7 +19,7 @@ def test_a_built_in_name():
 
 
 def test_a_class_of_ones_own():
-    assert resolve("tests.test_plugins:Mine", TABLE, "thing") is Mine
+    assert resolve("tests.core.test_plugins:Mine", TABLE, "thing") is Mine
 
 
 @pytest.mark.parametrize(
@@ -28,9 +28,9 @@ def test_a_class_of_ones_own():
         ("three", ["thing = 'three'", "unknown", "one, two", "module:Class"]),
         ("", ["thing = ''", "unknown"]),
         (":Mine", ["unknown"]),
-        ("tests.test_plugins:", ["unknown"]),
+        ("tests.core.test_plugins:", ["unknown"]),
         ("no_such_module:Mine", ["cannot import 'no_such_module'", "PYTHONPATH"]),
-        ("tests.test_plugins:Yours", ["no class 'Yours'", "Mine"]),
+        ("tests.core.test_plugins:Yours", ["no class 'Yours'", "Mine"]),
     ],
 )
 def test_what_cannot_be_resolved(name, words):

@@ -40,13 +40,13 @@ def copy_weights(name: str, target: Path) -> Path:
         ("masked-vqvae+fim+at", SystemName("masked-vqvae+fim+at", None, {})),
         ("masked-vqvae@J16", SystemName("masked-vqvae", "J16", {})),
         ("jpeg-ldpc@mine", SystemName("jpeg-ldpc", "mine", {})),
-        ("masked-vqvae[masking_ratio=0.25]", SystemName("masked-vqvae", None, {"masking_ratio": 0.25})),
+        ("masked-vqvae[masking.ratio=0.25]", SystemName("masked-vqvae", None, {"masking": {"ratio": 0.25}})),
         (
-            "masked-vqvae+fim@v1.2[importance_threshold=0.5,importance=class,similarity_threshold=null]",
+            "masked-vqvae+fim@v1.2[importance.threshold=0.5,importance.form=class,similarity.threshold=null]",
             SystemName(
                 "masked-vqvae+fim",
                 "v1.2",
-                {"importance_threshold": 0.5, "importance": "class", "similarity_threshold": None},
+                {"importance": {"threshold": 0.5, "form": "class"}, "similarity": {"threshold": None}},
             ),
         ),
     ],
@@ -65,15 +65,15 @@ def test_names_and_their_parts(name: str, parts: SystemName) -> None:
         ("masked-vqvae@..", "malformed"),
         ("masked-vqvae@a/b", "malformed"),
         ("masked-vqvae[]", "malformed"),
-        ("masked-vqvae[masking_ratio=0.5", "malformed"),
-        ("masked-vqvae[masking_ratio=0.5]@J4", "malformed"),
+        ("masked-vqvae[masking.ratio=0.5", "malformed"),
+        ("masked-vqvae[masking.ratio=0.5]@J4", "malformed"),
         ("masked-vqvae[masking_ratio]", "'masking_ratio' is not a setting"),
-        ("masked-vqvae[masking_ratio=]", "is not a setting"),
-        ("masked-vqvae[masking_ratio=0.5,masking_ratio=0.6]", "occurs twice"),
-        ("masked-vqvae[codebook_size=16]", "'codebook_size' is fixed by the weights, or unknown; at test time set"),
+        ("masked-vqvae[masking.ratio=]", "is not a setting"),
+        ("masked-vqvae[masking.ratio=0.5,masking.ratio=0.6]", "occurs twice"),
+        ("masked-vqvae[codebook.size=16]", "'codebook.size' is fixed by the weights, or unknown; at test time set"),
         ("masked-vqvae[dim=128]", "'dim' is fixed"),
         ("masked-vqvae[telepathy=1]", "'telepathy' is fixed by the weights, or unknown"),
-        ("jpeg-ldpc[masking_ratio=0.5]", "sends no patches"),
+        ("jpeg-ldpc[masking.ratio=0.5]", "sends no patches"),
     ],
 )
 def test_names_that_cannot_work_are_one_line(name: str, words: str) -> None:
@@ -87,11 +87,11 @@ def test_names_that_cannot_work_are_one_line(name: str, words: str) -> None:
 @pytest.mark.parametrize(
     ("name", "words"),
     [
-        ("masked-vqvae[masking_ratio=1.0]", "masking_ratio = 1.0"),
-        ("masked-vqvae[masking_ratio=much]", "masking_ratio = 'much'"),
-        ("masked-vqvae[importance_threshold=0.5]", "without a feature importance module"),
-        ("masked-vqvae[masking=noise-related]", "needs noise_energy"),
-        ("masked-vqvae[similarity_threshold=2]", "similarity_threshold = 2"),
+        ("masked-vqvae[masking.ratio=1.0]", "masking.ratio = 1.0"),
+        ("masked-vqvae[masking.ratio=much]", "masking.ratio = 'much'"),
+        ("masked-vqvae[importance.threshold=0.5]", "without a feature importance module"),
+        ("masked-vqvae[masking.rule=noise-related]", "needs noise_energy"),
+        ("masked-vqvae[similarity.threshold=2]", "similarity.threshold = 2"),
         ("masked-vqvae@nowhere", "weights 'digits-masked-vqvae': not in"),
     ],
 )
@@ -103,25 +103,26 @@ def test_settings_are_checked_as_the_codecs_own(name: str, words: str) -> None:
 
 
 def test_lists_of_names_are_split_outside_brackets() -> None:
-    text = "masked-vqvae[masking_ratio=0.5,masking=uniform],jscc@a,jpeg-ldpc"
-    assert split_systems(text) == ("masked-vqvae[masking_ratio=0.5,masking=uniform]", "jscc@a", "jpeg-ldpc")
+    text = "masked-vqvae[masking.ratio=0.5,masking.rule=uniform],jscc@a,jpeg-ldpc"
+    assert split_systems(text) == ("masked-vqvae[masking.ratio=0.5,masking.rule=uniform]", "jscc@a", "jpeg-ldpc")
     energy = ",".join(["1"] * 64)
-    name = f"masked-vqvae[masking=uniform,masking_ratio=0.5,noise_energy={energy}]"
+    name = f"masked-vqvae[masking.rule=uniform,masking.ratio=0.5,masking.noise_energy={energy}]"
     with pytest.raises(UserError, match="'1' is not a setting"):  # a list is in brackets of its own
         parse_system(name)
-    listed = f"masked-vqvae[noise_energy=[{energy}],masking=noise-related]"
+    listed = f"masked-vqvae[masking.noise_energy=[{energy}],masking.rule=noise-related]"
     assert split_systems(f"{listed},jscc") == (listed, "jscc")
-    assert parse_system(listed).changes == {"noise_energy": [1] * 64, "masking": "noise-related"}
+    assert parse_system(listed).changes == {"masking": {"noise_energy": [1] * 64, "rule": "noise-related"}}
     preset, _ = describe_system(listed, "digits")
-    assert preset.codec.noise_energy == (1.0,) * 64
+    assert preset.codec.masking.noise_energy == (1.0,) * 64
 
 
 def test_what_can_be_changed_leaves_every_weight_its_shape() -> None:
     name = (
-        "masked-vqvae[masking_ratio=0.25,masking=noise-related,similarity_threshold=0.9,importance=class,"
-        f"noise_energy=[{','.join(['1'] * 64)}],importance_threshold=0]"
+        "masked-vqvae[masking.ratio=0.25,masking.rule=noise-related,similarity.threshold=0.9,importance.form=class,"
+        f"masking.noise_energy=[{','.join(['1'] * 64)}],importance.threshold=0,masking.temperature=2]"
     )
-    assert set(parse_system(name).changes) == set(CHANGEABLE)
+    changes = parse_system(name).changes
+    assert {f"{group}.{member}" for group, members in changes.items() for member in members} == set(CHANGEABLE)
     preset, _ = read_description(None, "digits", "masked-vqvae")
     system = make_system(name, "digits", LinkSettings(), JpegSettings(), lambda: np.zeros((32, 32, 3), np.uint8))
     plain = make_system("masked-vqvae", "digits", LinkSettings(), JpegSettings(), lambda: np.zeros((32, 32, 3)))
@@ -138,7 +139,7 @@ def test_what_can_be_changed_leaves_every_weight_its_shape() -> None:
 def test_a_variant_has_weights_and_a_hash_of_its_own(tmp_path: Path) -> None:
     weights = copy_weights("digits-masked-vqvae", tmp_path)
     copy_weights("digits-masked-vqvae", tmp_path / "J16")
-    names = ("masked-vqvae", "masked-vqvae@J16", "masked-vqvae@J16[masking_ratio=0.75]")
+    names = ("masked-vqvae", "masked-vqvae@J16", "masked-vqvae@J16[masking.ratio=0.75]")
     job = AccuracyJob(AccuracySettings(systems=names), weights=weights)
     sha = job.inputs()["weights_sha256"]
     assert tuple(sha) == names

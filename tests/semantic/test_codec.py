@@ -81,7 +81,7 @@ def test_cross_entropy_and_masked_error_by_hand():
 
 
 def test_plain_vit_has_no_codebook():
-    codec = SemanticCodec(TINY.with_(bottleneck="none", masking_ratio=0.0)).initialise()
+    codec = SemanticCodec(TINY.with_(bottleneck="none", masking={"ratio": 0.0})).initialise()
     images, _, snr = batch()
     outputs = codec(images, np.tile(np.arange(16, dtype=np.int32), (4, 1)), snr)
     assert set(outputs) == {"features", "tokens", "logits", "image"}
@@ -92,9 +92,8 @@ def test_shipped_weights_load_and_are_the_plain_chain(system):
     """Without the importance module the model has no variables of it, and its layers in a row give its outputs."""
     described = json.loads((PACKAGED / f"digits-{system}.json").read_text())["preset"]["codec"]
     codec, preset = load_codec("digits", system)
-    new = ("importance", "similarity", "orthogonality", "noise")
-    before = {k: v for k, v in described.items() if not k.startswith(new)}
-    assert CodecSettings(**before).importance_layers == preset.codec.importance_layers == ()
+    assert described == json.loads(preset.codec.model_dump_json())  # every setting is in the description
+    assert preset.codec.importance.layers == ()
     assert not any("importance" in v.path for v in codec.variables)
     images = to_float(load("digits", "val").pixels[:4])
     keep = make_masking(preset.codec)(4, np.random.default_rng(0))
@@ -119,7 +118,9 @@ def test_shipped_weights_load_and_are_the_plain_chain(system):
 @pytest.mark.parametrize(("task", "importance"), [("reconstruct", "class"), ("classify", "mean")])
 def test_a_step_under_mixed_bfloat16_has_finite_gradients(task, importance):
     settings = TINY.with_(
-        importance_layers=(0,), importance=importance, orthogonality_weight=0.1, similarity_weight=0.1
+        importance={"layers": (0,), "form": importance},
+        codebook={"orthogonality_weight": 0.1},
+        similarity={"weight": 0.1},
     )
     with precision("mixed_bfloat16"):
         codec = SemanticCodec(settings).initialise()
@@ -151,24 +152,27 @@ def test_a_step_under_mixed_bfloat16_has_finite_gradients(task, importance):
     ("change", "words"),
     [
         ({"patch_size": 5}, "patch_size = 5: does not divide image_size = 16"),
-        ({"num_heads": 3}, "num_heads = 3: does not divide the width 16"),
-        ({"codebook_size": 1}, "codebook_size = 1"),
+        ({"encoder": {"num_heads": 3}}, "encoder.num_heads = 3: does not divide the width 16"),
+        ({"codebook": {"size": 1}}, "codebook.size = 1"),
         ({"colour": 3}, "unknown setting 'colour'"),
-        ({"masking": "nope"}, "masking = 'nope': unknown"),
-        ({"importance_layers": (1,)}, "importance_layers = (1,): an encoder of depth 1 has the blocks 0 to 0"),
-        ({"importance_layers": (-1,)}, "importance_layers = (-1,)"),
-        ({"importance_layers": (0, 0)}, "name each at most once"),
+        ({"masking": {"rule": "nope"}}, "masking.rule = 'nope': unknown"),
+        ({"importance": {"layers": (1,)}}, "importance.layers = (1,): an encoder of depth 1 has the blocks 0 to 0"),
+        ({"importance": {"layers": (-1,)}}, "importance.layers = (-1,)"),
+        ({"importance": {"layers": (0, 0)}}, "name each at most once"),
         ({"importance": "max"}, "importance = 'max'"),
-        ({"importance_threshold": 0.5}, "importance_threshold = 0.5: without a feature importance module"),
-        ({"importance_threshold": -1.0, "importance_layers": (0,)}, "importance_threshold = -1.0"),
-        ({"importance_weight": float("inf")}, "importance_weight = inf"),
-        ({"orthogonality_weight": -0.1}, "orthogonality_weight = -0.1"),
-        ({"similarity_weight": float("nan")}, "similarity_weight = nan"),
-        ({"similarity_threshold": 0.0}, "similarity_threshold = 0.0"),
-        ({"similarity_threshold": 1.5}, "(0, 1]"),
-        ({"similarity_threshold": 0.9, "bottleneck": "none"}, "similarity_threshold = 0.9: bottleneck 'none'"),
-        ({"orthogonality_weight": 0.9, "bottleneck": "none"}, "orthogonality_weight = 0.9: bottleneck 'none'"),
-        ({"masking": "no.such:Thing"}, "cannot import 'no.such'"),
+        ({"importance": {"threshold": 0.5}}, "importance.threshold = 0.5: without a feature importance module"),
+        ({"importance": {"threshold": -1.0, "layers": (0,)}}, "importance.threshold = -1.0"),
+        ({"importance": {"weight": float("inf")}}, "importance.weight = inf"),
+        ({"codebook": {"orthogonality_weight": -0.1}}, "codebook.orthogonality_weight = -0.1"),
+        ({"similarity": {"weight": float("nan")}}, "similarity.weight = nan"),
+        ({"similarity": {"threshold": 0.0}}, "similarity.threshold = 0.0"),
+        ({"similarity": {"threshold": 1.5}}, "(0, 1]"),
+        ({"similarity": {"threshold": 0.9}, "bottleneck": "none"}, "similarity.threshold = 0.9: bottleneck 'none'"),
+        (
+            {"codebook": {"orthogonality_weight": 0.9}, "bottleneck": "none"},
+            "codebook.orthogonality_weight = 0.9: bottleneck 'none'",
+        ),
+        ({"masking": {"rule": "no.such:Thing"}}, "cannot import 'no.such'"),
     ],
 )
 def test_bad_settings_are_one_clear_line(change, words):
@@ -179,5 +183,5 @@ def test_bad_settings_are_one_clear_line(change, words):
 
 @pytest.mark.parametrize("masking_ratio", [0.0, 0.3, 0.5, 0.9])
 def test_number_of_kept_patches(masking_ratio):
-    s = CodecSettings(masking_ratio=masking_ratio)
+    s = CodecSettings(masking={"ratio": masking_ratio})
     assert s.num_kept == round(64 * (1 - masking_ratio))

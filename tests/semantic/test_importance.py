@@ -16,8 +16,8 @@ from sc_sionna.training.losses import cross_entropy, task_losses
 from tests.blocks import TINY
 
 P, C, N, M, B = 16, 10, 8, 6, 5
-ONE = TINY.with_(importance_layers=(0,))
-TWO = TINY.with_(depth=3, importance_layers=(2, 0), importance_weight=0.7)
+ONE = TINY.with_(importance={"layers": (0,)})
+TWO = TINY.with_(encoder={"depth": 3}, importance={"layers": (2, 0), "weight": 0.7})
 LABELS = np.array([3, 1, 4, 1], np.int32)
 
 
@@ -131,7 +131,7 @@ def _patches(images):
 
 @pytest.mark.parametrize("importance", ["mean", "class"])
 def test_the_task_and_the_modules_loss_both_train_the_matrix(importance):
-    codec = make_codec(TINY.with_(depth=2, importance_layers=(0,), importance=importance), 0.3)
+    codec = make_codec(TINY.with_(encoder={"depth": 2}, importance={"layers": (0,), "form": importance}), 0.3)
     images, keep, snr = inputs()
     kernel = codec.encoder.importance[0].matrix.kernel
 
@@ -151,7 +151,7 @@ def test_the_task_and_the_modules_loss_both_train_the_matrix(importance):
 
 
 def test_labels_are_for_training_only():
-    codec = make_codec(TINY.with_(depth=2, importance_layers=(0,), importance="class"))
+    codec = make_codec(TINY.with_(encoder={"depth": 2}, importance={"layers": (0,), "form": "class"}))
     images, keep, snr = inputs()
     predicted = np.asarray(codec(images, keep, snr)["importance_logits"][0]).argmax(-1)
     labels = ((predicted + 3) % 10).astype(np.int32)
@@ -185,12 +185,12 @@ def test_candidates_reach_the_threshold_in_every_module_for_some_class():
     np.testing.assert_array_equal(candidate_positions([first], 1.1, 4), [0, 2, 3])
     np.testing.assert_array_equal(candidate_positions([first, second], 0.6, 4), [0, 1, 3])
     np.testing.assert_array_equal(candidate_positions([], 0.0, 4), [0, 1, 2, 3])
-    with pytest.raises(UserError, match=r"importance_threshold = 1.25: sends nothing, the largest .* is 1.2 .* 1.2$"):
+    with pytest.raises(UserError, match=r"importance.threshold = 1.25: sends nothing, the largest .* is 1.2 .* 1.2$"):
         candidate_positions([first, second], 1.25, 4)
 
 
 def test_a_threshold_of_the_mean_importance_is_known_to_both_ends():
-    codec = make_codec(ONE.with_(importance_threshold=1.1))
+    codec = make_codec(ONE.with_(importance={"threshold": 1.1}))
     table = np.asarray(codec.encoder.importance[0].table())
     expected = np.flatnonzero(table[0] >= 1.1)
     assert 0 < len(expected) < 8
@@ -209,13 +209,13 @@ def test_a_threshold_of_the_mean_importance_is_known_to_both_ends():
 
 @pytest.mark.parametrize("importance", ["mean", "class"])
 def test_a_threshold_that_sends_nothing_is_an_error(importance):
-    codec = make_codec(ONE.with_(importance_threshold=15.9, importance=importance))
+    codec = make_codec(ONE.with_(importance={"threshold": 15.9, "form": importance}))
     with pytest.raises(
-        UserError, match=r"(?s)^(?!.*\n)importance_threshold = 15.9: sends nothing, .* at most"
+        UserError, match=r"(?s)^(?!.*\n)importance.threshold = 15.9: sends nothing, .* at most"
     ) as error:
         codec.candidate_positions()
     allowed = float(str(error.value).split()[-1])
-    codec.settings = codec.settings.with_(importance_threshold=allowed)
+    codec.settings = codec.settings.with_(importance={"threshold": allowed})
     assert len(codec.candidate_positions()) >= 1
 
 
@@ -227,7 +227,9 @@ def test_features_below_the_threshold_are_not_sent_but_one_always_is():
 
 
 def test_what_is_dropped_by_content_is_a_mask_token_at_the_receiver():
-    codec = make_codec(TINY.with_(depth=2, importance_layers=(0, 1), importance="class", importance_threshold=0.7), 0.3)
+    codec = make_codec(
+        TINY.with_(encoder={"depth": 2}, importance={"layers": (0, 1), "form": "class", "threshold": 0.7}), 0.3
+    )
     images, keep, snr = inputs()
     outputs = codec(images, keep, snr)
     sent = np.asarray(outputs["sent_mask"])
@@ -253,7 +255,7 @@ def test_what_is_dropped_by_content_is_a_mask_token_at_the_receiver():
 
 
 def test_importance_and_similarity_add_their_side_information():
-    settings = ONE.with_(importance="class", importance_threshold=0.7, similarity_threshold=0.5)
+    settings = ONE.with_(importance={"form": "class", "threshold": 0.7}, similarity={"threshold": 0.5})
     codec = make_codec(settings, 0.3)
     images, keep, snr = inputs()
     outputs = codec(images, keep, snr)
@@ -280,7 +282,9 @@ def test_weights_of_several_modules_survive_the_disk(tmp_path):
 
 
 def test_plain_vit_with_modules():
-    codec = make_codec(ONE.with_(bottleneck="none", masking_ratio=0.0, importance="class", importance_threshold=0.5))
+    codec = make_codec(
+        ONE.with_(bottleneck="none", masking={"ratio": 0.0}, importance={"form": "class", "threshold": 0.5})
+    )
     images, _, snr = inputs()
     outputs = codec(images, np.tile(np.arange(16, dtype=np.int32), (4, 1)), snr)
     assert set(outputs) == {"features", "tokens", "logits", "image", "importance_logits", "sent_mask"}

@@ -61,12 +61,12 @@ def test_scatter_puts_tokens_at_their_positions():
 
 @pytest.mark.parametrize("ratio", [-0.1, 1.0, 1.5, float("nan")])
 def test_masking_ratio_outside_the_interval(ratio):
-    with pytest.raises(UserError, match=r"masking_ratio = .*\[0, 1\)"):
-        CodecSettings(masking_ratio=ratio)
+    with pytest.raises(UserError, match=r"masking.ratio = .*\[0, 1\)"):
+        CodecSettings(masking={"ratio": ratio})
 
 
 def test_masking_by_the_users_own_class():
-    masking = make_masking(CodecSettings(masking="tests.semantic.test_patches_masking:FirstPatches"))
+    masking = make_masking(CodecSettings(masking={"rule": "tests.semantic.test_patches_masking:FirstPatches"}))
     np.testing.assert_array_equal(masking(2, np.random.default_rng(0))[1], np.arange(32))
 
 
@@ -84,11 +84,13 @@ def test_dropped_tokens_become_mask_tokens():
 # ---------------------------------------------------------------------- noise-related masking (Sec. III-A2)
 
 ENERGY = tuple(float(x) for x in np.linspace(0.25, 4.0, 16))
-NOISY = CodecSettings(image_size=16, patch_size=4, masking="noise-related", noise_energy=ENERGY)
+NOISY = CodecSettings(image_size=16, patch_size=4, masking={"rule": "noise-related", "noise_energy": ENERGY})
 
 
 def test_uniform_draws_are_what_they_were():
-    keep = make_masking(CodecSettings(image_size=16, patch_size=4, masking_ratio=0.75))(2, np.random.default_rng(9))
+    keep = make_masking(CodecSettings(image_size=16, patch_size=4, masking={"ratio": 0.75}))(
+        2, np.random.default_rng(9)
+    )
     np.testing.assert_array_equal(keep, [[1, 8, 11, 12], [0, 2, 4, 13]])
 
 
@@ -135,7 +137,7 @@ def test_gradient_energy_by_hand():
 
 def test_masking_draws_only_among_the_candidates():
     candidates = np.array([1, 4, 6, 9, 15], np.int32)
-    for settings_ in (NOISY.with_(masking_ratio=0.8), NOISY.with_(masking="uniform", masking_ratio=0.8)):
+    for settings_ in (NOISY.with_(masking={"ratio": 0.8}), NOISY.with_(masking={"rule": "uniform", "ratio": 0.8})):
         masking = make_masking(settings_, candidates)
         assert isinstance(masking, MaskingAmong)
         keep = masking(200, np.random.default_rng(0))
@@ -145,7 +147,9 @@ def test_masking_draws_only_among_the_candidates():
         assert set(keep.ravel()) == set(candidates)
     few = make_masking(NOISY, candidates)(2, np.random.default_rng(0))  # 8 are wanted, 5 may be sent
     np.testing.assert_array_equal(few, np.tile(candidates, (2, 1)))
-    own = make_masking(NOISY.with_(masking="tests.semantic.test_patches_masking:FirstPatches"), candidates[:3])
+    own = make_masking(
+        NOISY.with_(masking={"rule": "tests.semantic.test_patches_masking:FirstPatches"}), candidates[:3]
+    )
     np.testing.assert_array_equal(own(1, np.random.default_rng(0)), [[1, 4, 6]])
     every = make_masking(NOISY, np.arange(16))
     np.testing.assert_array_equal(every(5, np.random.default_rng(7)), make_masking(NOISY)(5, np.random.default_rng(7)))
@@ -154,12 +158,15 @@ def test_masking_draws_only_among_the_candidates():
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"noise_energy": None}, "masking = 'noise-related': needs noise_energy"),
-        ({"noise_energy": (1.0,) * 15}, "noise_energy: 15 values for 16 patch positions"),
-        ({"noise_energy": (1.0,) * 15 + (-0.5,)}, "noise_energy: -0.5 is not a finite number >= 0"),
-        ({"noise_energy": (float("nan"),) * 16}, "noise_energy: nan is not a finite number >= 0"),
-        ({"noise_energy": (float("inf"),) * 16}, "noise_energy: inf is not a finite number >= 0"),
-        ({"noise_temperature": 0.0}, "noise_temperature = 0.0"),
+        ({"masking": {"noise_energy": None}}, "masking.rule = 'noise-related': needs noise_energy"),
+        ({"masking": {"noise_energy": (1.0,) * 15}}, "masking.noise_energy: 15 values for 16 patch positions"),
+        (
+            {"masking": {"noise_energy": (1.0,) * 15 + (-0.5,)}},
+            "masking.noise_energy: -0.5 is not a finite number >= 0",
+        ),
+        ({"masking": {"noise_energy": (float("nan"),) * 16}}, "masking.noise_energy: nan is not a finite number >= 0"),
+        ({"masking": {"noise_energy": (float("inf"),) * 16}}, "masking.noise_energy: inf is not a finite number >= 0"),
+        ({"masking": {"temperature": 0.0}}, "masking.temperature = 0.0"),
     ],
 )
 def test_bad_noise_statistics_are_one_clear_line(change, words):

@@ -71,7 +71,7 @@ def test_repeats_cost_flags_alone_where_nothing_repeats():
 
 
 def test_codec_sends_similar_features_once():
-    codec = SemanticCodec(TINY.with_(similarity_threshold=0.8)).initialise()
+    codec = SemanticCodec(TINY.with_(similarity={"threshold": 0.8})).initialise()
     images, keep = np.random.default_rng(0).random((4, 16, 16, 3)).astype(np.float32), np.tile(np.arange(8), (4, 1))
     flips = np.random.default_rng(5).integers(0, 2, (4, 8 * 4)).astype(np.int32)
     snr = np.zeros(4, np.float32)

@@ -79,7 +79,7 @@ def flip_a_byte(described: Path, weights: Path) -> None:
         (lambda d, w: w.write_bytes(w.read_bytes()[:-1]), "SHA-256 differs"),
         (lambda d, w: w.write_bytes(b""), "SHA-256 differs"),
         (edit(lambda c: c.update(sha256="0" * 64)), "SHA-256 differs"),
-        (edit(lambda c: c.update(format=2)), "format 2, this version reads 1"),
+        (edit(lambda c: c.update(format=1)), "format 1, this version reads 2"),
         (edit(lambda c: c.pop("format")), "truncated or not a weights description"),
         (edit(lambda c: c.pop("sha256")), "truncated or not a weights description"),
         (edit(lambda c: c.pop("preset")), "truncated or not a weights description"),
@@ -143,7 +143,7 @@ def test_the_shipped_weights_have_the_accuracy_that_they_state(system: str) -> N
     else:
         assert 0 < sigma < 0.02
         used = len(np.unique(np.asarray(outputs["indices"])))
-        assert used >= preset.codec.codebook_size / 2
+        assert used >= preset.codec.codebook.size / 2
 
 
 def test_the_shipped_weights_are_the_present_presets() -> None:

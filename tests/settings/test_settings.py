@@ -54,13 +54,13 @@ def refused(build: Callable[[], Any]) -> str:
         (LinkSettings, {"coherence": "slot"}, ("'slot'", "'image' or 'symbol'")),
         (LinkSettings, {"num_iter": "many"}, ("num_iter = 'many'", "valid integer")),
         (LinkSettings, {"modulaton": "qpsk"}, ("unknown setting 'modulaton'", "known: ", "modulation")),
-        (CodecSettings, {"masking_ratio": 1.0}, ("masking_ratio = 1.0", "less than 1", "[0, 1)")),
-        (CodecSettings, {"masking_ratio": -0.1}, ("masking_ratio = -0.1", "[0, 1)")),
-        (CodecSettings, {"masking_ratio": float("nan")}, ("masking_ratio = nan", "[0, 1)")),
+        (CodecSettings, {"masking": {"ratio": 1.0}}, ("masking.ratio = 1.0", "less than 1", "[0, 1)")),
+        (CodecSettings, {"masking": {"ratio": -0.1}}, ("masking.ratio = -0.1", "[0, 1)")),
+        (CodecSettings, {"masking": {"ratio": float("nan")}}, ("masking.ratio = nan", "[0, 1)")),
         (CodecSettings, {"patch_size": 5}, ("patch_size = 5", "image_size = 32", "choose a divisor")),
-        (CodecSettings, {"num_heads": 3}, ("num_heads = 3", "width 64", "choose a divisor")),
-        (CodecSettings, {"decoder_num_heads": 5}, ("decoder_num_heads = 5", "choose a divisor")),
-        (CodecSettings, {"codebook_size": 1}, ("codebook_size = 1", "greater than or equal to 2")),
+        (CodecSettings, {"encoder": {"num_heads": 3}}, ("encoder.num_heads = 3", "width 64", "choose a divisor")),
+        (CodecSettings, {"decoder": {"num_heads": 5}}, ("decoder.num_heads = 5", "choose a divisor")),
+        (CodecSettings, {"codebook": {"size": 1}}, ("codebook.size = 1", "greater than or equal to 2")),
         (TrainSettings, {"learning_rate": 0}, ("learning_rate = 0", "greater than 0")),
         (TrainSettings, {"batch_size": 0}, ("batch_size = 0", "images per step")),
         (TrainSettings, {"seed": -1}, ("seed = -1", "greater than or equal to 0")),
@@ -75,9 +75,9 @@ def test_a_setting_that_cannot_work_is_refused_in_one_line(
 
 def test_a_stage_of_a_preset_names_its_own_setting() -> None:
     values: dict[str, Any] = {"name": "mine", "system": "masked-vqvae", "dataset": "digits"}
-    message = refused(lambda: Preset(**values, codec={"masking_ratio": 2}, link={}, train={}))
+    message = refused(lambda: Preset(**values, codec={"masking": {"ratio": 2}}, link={}, train={}))
     assert "codec" in message
-    assert "masking_ratio = 2: input should be less than 1" in message
+    assert "masking.ratio = 2: input should be less than 1" in message
     assert "required" in refused(lambda: Preset(**values))
 
 
@@ -93,7 +93,12 @@ def test_settings_are_frozen_and_copies_are_validated() -> None:
 
 @pytest.mark.parametrize("cls", [LinkSettings, CodecSettings, TrainSettings])
 def test_every_setting_says_what_it_is_and_survives_json(cls: type[Settings]) -> None:
-    assert [name for name, field in cls.model_fields.items() if not field.description] == []
+    # a group of settings says it in its own docstring, and each of its members in turn
+    groups = {name: f.annotation for name, f in cls.model_fields.items() if isinstance(f.annotation, type)}
+    groups = {name: kind for name, kind in groups.items() if issubclass(kind, Settings)}
+    fields = {name: f for kind in (cls, *groups.values()) for name, f in kind.model_fields.items()}
+    assert [name for name, field in fields.items() if not field.description and name not in groups] == []
+    assert all(kind.__doc__ for kind in groups.values())
     values = json.loads(json.dumps(cls().model_dump()))
     assert cls(**values) == cls()
     assert settings_hash(values) == settings_hash(cls().model_dump())
@@ -123,7 +128,7 @@ def test_length_of_the_crc(crc: str, bits: int) -> None:
 def test_number_of_patches_and_of_those_that_are_sent(
     image: int, patch: int, ratio: float, patches: int, kept: int
 ) -> None:
-    codec = CodecSettings(image_size=image, patch_size=patch, masking_ratio=ratio)
+    codec = CodecSettings(image_size=image, patch_size=patch, masking={"ratio": ratio})
     assert (codec.num_patches, codec.num_kept) == (patches, kept)
 
 

@@ -33,7 +33,7 @@ def test_activation_counts_and_figure(tiny_weights: Path, tmp_path: Path) -> Non
 
 @pytest.mark.parametrize("importance", [(), (0,)])
 def test_the_block_output_is_what_the_encoder_goes_on_with(importance: tuple[int, ...]) -> None:
-    settings = TINY_DIGITS.with_(masking_ratio=0.0, importance_layers=importance)
+    settings = TINY_DIGITS.with_(masking={"ratio": 0.0}, importance={"layers": importance})
     encoder = Encoder(settings)
     images = np.random.default_rng(0).random((2, 32, 32, 3)).astype(np.float32)
     keep, snr_db = np.tile(np.arange(16, dtype=np.int32), (2, 1)), np.full(2, 18.0, np.float32)

@@ -93,13 +93,13 @@ def test_fig6_takes_epsilon_from_the_threats(compiled_systems, tmp_path: Path) -
 def test_fig7_changes_the_masking_ratio_at_test_time(compiled_systems, tmp_path: Path) -> None:
     arguments = ("--systems", "masked-vqvae", "--snr-db", "40", "--ratios", "0.25,1", "--epsilons", "0")
     record, _ = run("fig7_accuracy_vs_reserving_ratio", tmp_path, *arguments)
-    names = ["masked-vqvae[masking_ratio=0.75]", "masked-vqvae[masking_ratio=0]"]
+    names = ["masked-vqvae[masking.ratio=0.75]", "masked-vqvae[masking.ratio=0]"]
     assert [p.system for p in record.points] == names
     budgets = [p.budget["payload_bits"] for p in record.points if p.budget]
     assert budgets == [96, 384]
     refused = invoke_sim("fig7_accuracy_vs_reserving_ratio", ["--systems", "masked-vqvae", "--ratios", "0,1"])
     assert refused.exit_code == 2
-    assert "masking_ratio = 1" in refused.stderr
+    assert "masking.ratio = 1" in refused.stderr
 
 
 def test_fig8_leaves_jpeg_to_the_control(compiled_systems, tmp_path: Path) -> None:
@@ -115,7 +115,7 @@ def test_fig8_leaves_jpeg_to_the_control(compiled_systems, tmp_path: Path) -> No
 def test_ablation_compares_the_pairs_that_ran(compiled_systems, tmp_path: Path) -> None:
     from sc_sionna.figures.differences import differences
 
-    names = "masked-vqvae,masked-vqvae+at,masked-vqvae+at[similarity_threshold=0.9]"
+    names = "masked-vqvae,masked-vqvae+at,masked-vqvae+at[similarity.threshold=0.9]"
     record, printed = run("ablation", tmp_path, "--systems", names, "--snr-db=40", "--steps", "2")
     assert list(record.notes["pairs"]) == ["adversarial training", "features alike (δ = 0.9) sent once"]
     found = {(d.part, d.threat): d for d in differences(record)}
@@ -127,7 +127,7 @@ def test_ablation_compares_the_pairs_that_ran(compiled_systems, tmp_path: Path) 
         assert d.low <= d.value <= d.high
         assert f"{part:40}" in printed
     budgets = {p.system: p.budget["payload_bits"] + p.budget["side_bits"] for p in record.points if p.budget}
-    assert budgets["masked-vqvae+at[similarity_threshold=0.9]"] < 0.8 * budgets["masked-vqvae+at"]
+    assert budgets["masked-vqvae+at[similarity.threshold=0.9]"] < 0.8 * budgets["masked-vqvae+at"]
 
 
 def test_every_part_of_the_ablation_is_a_pair_of_systems() -> None:
@@ -151,7 +151,7 @@ def test_schemes_without_weights_are_named_with_the_command_that_trains_them(tmp
     assert given.names(load_sim("fig5_codebook_size").SYSTEMS) == ("masked-vqvae",)
     lines = given.notices
     assert [line.partition(":")[0] for line in lines] == [f"masked-vqvae@J{size}" for size in (4, 16, 256)]
-    command = "python -m sc_sionna train digits --system masked-vqvae --set codec.codebook_size=16 "
+    command = "python -m sc_sionna train digits --system masked-vqvae --set codec.codebook.size=16 "
     assert command + "--out sc_sionna/weights/J16" in lines[1]
     assert given.names() == ("masked-vqvae",)
     assert f"jscc+at: no weights, left out; {train_command('digits', 'jscc+at')}" in given.notices

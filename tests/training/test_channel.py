@@ -73,7 +73,7 @@ def test_the_presets_need_no_measurement(preset: str, monkeypatch: pytest.Monkey
 
     monkeypatch.setattr(channel, "save_calibration", never)
     p = make_preset(preset, "masked-vqvae")
-    payload = p.codec.num_kept * (p.codec.codebook_size - 1).bit_length()
+    payload = p.codec.num_kept * (p.codec.codebook.size - 1).bit_length()
     quantiles = load_calibrated(p.link, payload, p.train.snr_db).quantiles
     assert len(quantiles) == NUM_QUANTILES
     assert (np.diff(quantiles) >= 0).all()

@@ -24,13 +24,13 @@ from sc_sionna.training.channel import CalibratedChannel
 from sc_sionna.training.loop import Trainer
 from sc_sionna.training.step import make_step
 
-SMALL = {"dim": 16, "depth": 1, "num_heads": 2, "decoder_dim": 16, "decoder_depth": 1, "decoder_num_heads": 2}
+SMALL = {"encoder": {"dim": 16, "depth": 1, "num_heads": 2}, "decoder": {"dim": 16, "depth": 1, "num_heads": 2}}
 
 
 def small_preset(**train) -> Preset:
     settings = {"epochs": 2, "pretrain_epochs": 1, "batch_size": 32, "channel": "none", "val_repeats": 1}
     return make_preset(
-        "digits", "masked-vqvae", codec={**SMALL, "codebook_size": 16, "code_dim": 4}, train={**settings, **train}
+        "digits", "masked-vqvae", codec={**SMALL, "codebook": {"size": 16}, "code_dim": 4}, train={**settings, **train}
     )
 
 
@@ -136,7 +136,7 @@ def test_non_finite_step_is_skipped_and_counted(images, tmp_path):
 def test_unused_codes_are_moved_unless_that_is_switched_off(images, tmp_path, revive):
     lines: list[dict] = []
     preset = small_preset(epochs=3, pretrain_epochs=0)
-    codec = preset.codec.with_(codebook_size=4096, revive_codes=revive)
+    codec = preset.codec.with_(codebook={"size": 4096, "revive": revive})
     Trainer(preset.with_(codec=codec), *images, tmp_path, lines.append).run()
     assert all(line["codes_used"] < 4096 for line in lines)
     assert [line["codes_replaced"] == 4096 - line["codes_used"] for line in lines[:-1]] == [revive] * 2

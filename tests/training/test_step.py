@@ -16,8 +16,9 @@ from sc_sionna.training.step import make_step
 
 RATE = 0.05
 CODEC = {
-    "dim": 16, "depth": 1, "num_heads": 2, "decoder_dim": 16, "decoder_depth": 1, "decoder_num_heads": 2,
-    "codebook_size": 16, "code_dim": 4, "importance_layers": (0,), "orthogonality_weight": 0.5, "similarity_weight": 0.3,
+    "encoder": {"dim": 16, "depth": 1, "num_heads": 2}, "decoder": {"dim": 16, "depth": 1, "num_heads": 2},
+    "codebook": {"size": 16, "orthogonality_weight": 0.5}, "code_dim": 4,
+    "importance": {"layers": (0,)}, "similarity": {"weight": 0.3},
 }  # fmt: skip
 
 

@@ -5,16 +5,20 @@ from __future__ import annotations
 from typing import Any
 
 from sc_sionna.core.errors import UserError
-from sc_sionna.settings import CodecSettings, LinkSettings, Preset, TrainSettings
+from sc_sionna.settings import CodecSettings, LinkSettings, Preset, TrainSettings, merged
 from sc_sionna.settings.presets import cifar10, digits, paper
 
 # The schemes differ in these settings of the codec and of the training alone; widths, depths and heads are shared.
 # JSCC sees every patch and sends as many symbols as the coded masked VQ-VAE: see `make_preset`.
 _CODECS: dict[str, dict[str, Any]] = {
     "masked-vqvae": {},
-    "masked-vqvae+fim": {"importance_layers": (0, 1), "orthogonality_weight": 0.1, "similarity_weight": 0.01},
-    "jscc": {"bottleneck": "analog", "masking_ratio": 0.0},
-    "jpeg-ldpc": {"bottleneck": "none", "masking_ratio": 0.0},
+    "masked-vqvae+fim": {
+        "importance": {"layers": (0, 1)},
+        "codebook": {"orthogonality_weight": 0.1},
+        "similarity": {"weight": 0.01},
+    },
+    "jscc": {"bottleneck": "analog", "masking": {"ratio": 0.0}},
+    "jpeg-ldpc": {"bottleneck": "none", "masking": {"ratio": 0.0}},
 }
 _TRAIN: dict[str, dict[str, Any]] = {"jpeg-ldpc": {"channel": "none", "pretrain_epochs": 0}}
 SYSTEMS: dict[str, tuple[str, bool]] = {  # scheme → its codec, and whether it is trained against semantic noise
@@ -41,9 +45,9 @@ def make_preset(
         raise UserError(f"system = {system!r}: unknown; choose {', '.join(SYSTEMS)}")
     base, (kind, adversarial) = PRESETS[name], SYSTEMS[system]
     made_link = LinkSettings(**(link or {}))
-    made = CodecSettings(**{**base["codec"], **_CODECS[kind], **(codec or {})})
+    made = CodecSettings(**merged(base["codec"], _CODECS[kind], codec or {}))
     if kind == "jscc" and "code_dim" not in (codec or {}):
-        made = made.with_(code_dim=_same_symbols(CodecSettings(**{**base["codec"], **(codec or {})}), made, made_link))
+        made = made.with_(code_dim=_same_symbols(CodecSettings(**merged(base["codec"], codec or {})), made, made_link))
     return Preset(
         name=name,
         system=system,
@@ -63,6 +67,6 @@ def make_preset(
 
 def _same_symbols(learned: CodecSettings, analog: CodecSettings, link: LinkSettings) -> int:
     """Reals per patch with which the analog codec uses the channel as often as the coded index payload does."""
-    payload = learned.num_kept * (learned.codebook_size - 1).bit_length()
+    payload = learned.num_kept * (learned.codebook.size - 1).bit_length()
     symbols = payload / (link.coderate if link.coded else 1.0) / link.bits_per_symbol
     return max(1, round(2 * symbols / analog.num_kept))

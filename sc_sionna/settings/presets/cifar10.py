@@ -6,12 +6,10 @@ from typing import Any
 
 PRESET: dict[str, dict[str, Any]] = {
     "codec": {
-        "dim": 128,
-        "depth": 6,
-        "decoder_dim": 128,
-        "codebook_size": 256,
+        "encoder": {"dim": 128, "depth": 6},
+        "decoder": {"dim": 128, "head_dim": 256},
+        "codebook": {"size": 256},
         "code_dim": 16,
-        "head_dim": 256,
     },
     "train": {
         "epochs": 16,

@@ -11,15 +11,10 @@ PRESET: dict[str, dict[str, Any]] = {
     "codec": {
         "image_size": 224,
         "patch_size": 16,
-        "dim": 768,
-        "depth": 14,
-        "num_heads": 12,
-        "mlp_ratio": 4.0,
-        "decoder_dim": 384,
-        "decoder_num_heads": 6,
-        "codebook_size": 256,
+        "encoder": {"dim": 768, "depth": 14, "num_heads": 12, "mlp_ratio": 4.0},
+        "decoder": {"dim": 384, "num_heads": 6, "mlp_ratio": 4.0, "head_dim": 512},
+        "codebook": {"size": 256},
         "code_dim": 32,
-        "head_dim": 512,
     },
     "train": {"epochs": 100, "pretrain_epochs": 100, "batch_size": 8, "flip": True, "precision": "mixed_bfloat16"},
     "at": {

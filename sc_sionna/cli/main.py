@@ -166,6 +166,16 @@ def replay(
     run_command(lambda: replay_record(record, max_images, data_dir, weights, quiet))
 
 
+@app.command()
+def report(
+    out: Annotated[Path, typer.Option(help="folder that holds records/ and gets README.md")] = Path("results"),
+) -> None:
+    """Write the results page from the records; every number in it is read from one."""
+    from sc_sionna.report.markdown import write_report
+
+    run_command(lambda: write_report(out))
+
+
 @app.callback(invoke_without_command=True)
 def _version(version: Annotated[bool, typer.Option("--version", help="print the version")] = False) -> None:
     if version:

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from sc_sionna.benchmarks.timing import interleaved
-from sc_sionna.experiments.accuracy import AccuracyJob, AccuracySettings
-from sc_sionna.schemes import JpegLdpcSystem, MaskedVqvaeSystem
+from sc_sionna.experiments.accuracy import AccuracyExperiment, AccuracySettings
+from sc_sionna.schemes import JpegLdpcScheme, MaskedVqvaeScheme
 
 SNRS_DB = (-9.0, -6.0, -3.0, 0.0, 3.0, 6.0, 9.0, 12.0, 15.0, 18.0)
 
@@ -44,11 +44,11 @@ class _Stages:
         object.__setattr__(owner, attribute, timed)
 
     def watch(self, system: Any) -> None:
-        if isinstance(system, MaskedVqvaeSystem):
+        if isinstance(system, MaskedVqvaeScheme):
             self.wrap(system, "_source", "mask, encoder, indices")
             links = [system.link]
         else:
-            assert isinstance(system, JpegLdpcSystem)
+            assert isinstance(system, JpegLdpcScheme)
             self.wrap(system, "_source", "JPEG streams")
             make = system._link
 
@@ -103,7 +103,7 @@ def bench_sweep(quick: bool = False) -> SweepBench:
         for name, way in ways.items()
     }
     same = timing.results["Sionna's decoder"] == timing.results["plain"]
-    first = ways["as shipped"].job
+    first = ways["as shipped"].experiment
     return SweepBench(len(first.points()), len(first.images), timing.seconds, stages, same)
 
 
@@ -114,27 +114,31 @@ class _Way:
     """
 
     def __init__(self, settings: AccuracySettings, decoder: Literal["auto", "sionna"], reuse: bool) -> None:
-        self.job, self.reuse, self.watch = AccuracyJob(settings.with_(link={"decoder": decoder})), reuse, _Stages()
-        points = self.job.points()
-        self.job.evaluate(points[0], 0), self.job.evaluate(points[1], 0)  # compiles
+        self.experiment, self.reuse, self.watch = (
+            AccuracyExperiment(settings.with_(link={"decoder": decoder})),
+            reuse,
+            _Stages(),
+        )
+        points = self.experiment.points()
+        self.experiment.evaluate(points[0], 0), self.experiment.evaluate(points[1], 0)  # compiles
         for name in settings.systems:
-            _forget(self.job.system(name))
-            self.watch.watch(self.job.system(name))
+            _forget(self.experiment.system(name))
+            self.watch.watch(self.experiment.system(name))
 
     def __call__(self, _: int) -> list[dict[str, int]]:
         counts = []
-        for point in self.job.points():
-            for batch in range(self.job.max_batches or 0):
+        for point in self.experiment.points():
+            for batch in range(self.experiment.max_batches or 0):
                 if not self.reuse:
-                    _forget(self.job.system(point.system))
-                counts.append(dict(self.job.evaluate(point, batch)))
+                    _forget(self.experiment.system(point.system))
+                counts.append(dict(self.experiment.evaluate(point, batch)))
         return counts
 
 
 def _forget(system: Any) -> None:
     """Drop what a system keeps from one SNR to the next."""
     system._sent.clear()
-    if isinstance(system, MaskedVqvaeSystem):
+    if isinstance(system, MaskedVqvaeScheme):
         system._intact.clear()
 
 

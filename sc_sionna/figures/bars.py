@@ -1,4 +1,4 @@
-"""Bars with intervals, from records only: what survives the attacks of an audit."""
+"""Bars from records only: what survives the attacks of an audit, and how far the link is from theory."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def plot_audit(record: Record, path: Path, title: str | None = None) -> None:
 
     A star at a scheme's name: a check for masked gradients failed, see ``notes["checks"]``.
     """
-    checks = style.notes_of(record, "checks")
+    checks = style.part_of(record, "notes", "checks")
     systems = list(dict.fromkeys(point.system for point in record.points))
     with style.context():
         figure = Figure(figsize=(2.2 + 1.15 * max(3, len(systems)), 4.4), layout="constrained")
@@ -57,3 +57,23 @@ def _bar(record: Record, system: str, number: int) -> PointRecord | None:
     """The point of a scheme that a bar shows: clean, its first attack by Eq. (7), its worst case."""
     wanted = (lambda t: t is None, lambda t: t is not None and t.startswith("eq7"), lambda t: t == "worst case")[number]
     return next((p for p in record.points if p.system == system and wanted(p.threat)), None)
+
+
+def plot_checks(record: Record, path: Path, title: str | None = None) -> None:
+    """z of every check in ``values["checks"]``, with the limits of ``notes["max_z"]``; a failed one is marked in red."""
+    checks, limit = style.part_of(record, "values", "checks"), record.notes["max_z"]
+    with style.context():
+        figure = Figure(figsize=(7.5, 1.2 + 0.24 * len(checks)), layout="constrained")
+        axes = figure.add_subplot()
+        shown = [1.25 * limit if c["z"] is None else max(-1.25 * limit, min(1.25 * limit, c["z"])) for c in checks]
+        colours = [style.COLOURS[1] if abs(z) > limit else style.COLOURS[0] for z in shown]
+        axes.barh(range(len(checks)), shown, height=0.6, color=colours)
+        for end in (-limit, limit):
+            axes.axvline(end, color="0.4", linestyle="--", linewidth=1)
+        axes.set_yticks(range(len(checks)), [c["name"] for c in checks], fontsize="small")
+        axes.invert_yaxis()
+        axes.set_xlim(-1.3 * limit, 1.3 * limit)
+        axes.set_xlabel("Measured minus expected, in standard errors")
+        if title:
+            figure.suptitle(title, fontsize="large")
+        style.save(figure, path)

@@ -43,7 +43,7 @@ def plot_activation(record: Record, path: Path, title: str | None = None) -> Non
 
     ``notes["schemes"]``: name to ``images`` and the integer counts ``clean`` and ``noisy``, one per feature.
     """
-    schemes = style.notes_of(record, "schemes")
+    schemes = style.part_of(record, "notes", "schemes")
     with style.context():
         figure = Figure(figsize=(7.2, 0.8 + 2.1 * len(schemes)), layout="constrained")
         panels = figure.subplots(len(schemes), 1, sharex=True, sharey=True, squeeze=False)[:, 0]
@@ -95,9 +95,9 @@ def similarity_numbers(vectors: Any) -> dict[str, float]:
 def plot_similarity(record: Record, path: Path, title: str | None = None) -> None:
     """Heat maps of |EᵀE|, the similarities of the basis vectors, a panel per scheme.
 
-    ``notes["codebooks"]``: name to basis vectors ``[J, D]``.
+    ``values["codebooks"]``: name to basis vectors ``[J, D]``.
     """
-    codebooks = style.notes_of(record, "codebooks")
+    codebooks = style.part_of(record, "values", "codebooks")
     with style.context():
         figure = Figure(figsize=(0.9 + 3.7 * len(codebooks), 4.3), layout="constrained")
         panels = figure.subplots(1, len(codebooks), squeeze=False)[0]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import matplotlib.style
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -96,9 +96,11 @@ def save(figure: Figure, path: Path) -> None:
     write_bytes(path, buffer.getvalue())
 
 
-def notes_of(record: Record, name: str) -> dict[str, Any]:
-    """A part of a record's notes that a figure is drawn from; UserError where the record has none."""
-    found = record.notes.get(name)
+def part_of(record: Record, where: Literal["notes", "values"], name: str) -> Any:
+    """A part of a record's notes or values that a figure is drawn from; UserError where the record has none."""
+    found = getattr(record, where).get(name)
     if not found:
-        raise UserError(f"record {record.name!r}: no {name!r} in its notes; name a record of the figure's own script")
-    return dict(found)
+        raise UserError(
+            f"record {record.name!r}: no {name!r} in its {where}; name a record of the figure's own experiment"
+        )
+    return found

@@ -41,9 +41,9 @@ def similarity(record: Record) -> list[str]:
         "| scheme | weight of the term | mean | rms | max | Welch bound of rms and max |",
         "|---|---|---|---|---|---|",
     ]
-    for name, vectors in record.notes["codebooks"].items():
+    for name, vectors in record.values["codebooks"].items():
         n = similarity_numbers(vectors)
-        weight = record.notes["orthogonality_weight"][name]
+        weight = record.values["orthogonality_weight"][name]
         lines.append(f"| {name} | {weight:g} | {n['mean']:.3f} | {n['rms']:.3f} | {n['max']:.3f} | {n['welch']:.3f} |")
     return lines
 

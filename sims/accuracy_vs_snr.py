@@ -11,31 +11,7 @@ below 15 % at every SNR. Writes results/records/NAME.json and results/figures/NA
 accuracy_vs_snr_DATASET. Killed at any moment, the same command goes on where it was.
 """
 
-from __future__ import annotations
-
-from typing import Annotated
-
-import typer
-
 from sc_sionna.cli.main import run_script
-from sc_sionna.cli.parsing import parse_snr_range
-from sc_sionna.cli.simulation import Draws, Epsilon, Options, Steps, print_summary, script, source_threats
-
-
-def sweep(
-    options: Options,
-    snr_db: Annotated[str, typer.Option(help="START:STOP:STEP or a,b,c in dB")] = "-9:18:3",
-    epsilon: Epsilon = None,
-    steps: Steps = 10,
-    draws: Draws = 1,
-) -> None:
-    """Task accuracy against SNR."""
-    threats = source_threats([options.epsilon(epsilon)], steps, draws)
-    settings = options.settings(snr_db=tuple(parse_snr_range(snr_db)), threats=threats)
-    print_summary(options.run("accuracy_vs_snr", settings))
-
-
-main = script(sweep)
 
 if __name__ == "__main__":
-    run_script(main)
+    run_script("accuracy_vs_snr")

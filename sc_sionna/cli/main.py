@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from sc_sionna import __version__
-from sc_sionna.core.errors import UserError
+from sc_sionna.cli.options import Dataset, Quiet, Weights
+from sc_sionna.cli.running import run_command
+from sc_sionna.cli.simulation import CONTEXT, run
 
 app = typer.Typer(
     help="Link-level simulation of robust semantic communications.",
@@ -19,30 +20,20 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-Dataset = Annotated[Path | None, typer.Option("--data-dir", help="folder with NAME/SPLIT/CLASS/FILE images")]
-Weights = Annotated[Path | None, typer.Option("--weights", help="folder with NAME.weights.h5 and NAME.json")]
-Quiet = Annotated[bool, typer.Option("--quiet", help="print results only")]
+app.command("run", context_settings=CONTEXT, add_help_option=False)(run)
 
 
-def run_command(function: Callable[[], Any]) -> None:
-    """Run a command; a UserError becomes one line on stderr and exit code 2. Scripts in ``sims/`` use it too."""
-    try:
-        code = function()
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        raise SystemExit(2) from None
-    except KeyboardInterrupt:
-        print("interrupted; finished batches and epochs are kept, the same command goes on from there", file=sys.stderr)
-        raise SystemExit(130) from None
-    if isinstance(code, int) and not isinstance(code, bool):
-        raise SystemExit(code)
+def run_script(name: str) -> None:
+    """Run a named experiment with this process's arguments, for the scripts in ``sims/``."""
+    app(["run", name, *sys.argv[1:]])
 
 
-def run_script(main: Callable[..., None]) -> None:
-    """Make a command line of a function, for the scripts in ``sims/``."""
-    script = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
-    script.command()(main)
-    script()
+@app.command("list")
+def list_names() -> None:
+    """Name the schemes, channels, attacks, data sets and experiments."""
+    from sc_sionna.cli.listing import print_names
+
+    run_command(print_names)
 
 
 @app.command()

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 import math
+from pathlib import Path
 from typing import Any
 
 from sc_sionna.core.errors import UserError
+from sc_sionna.sweep import read_record
 
 MAX_POINTS = 1000
 
 
-def parse_snr_range(text: str) -> list[float]:
+def parse_snr_range(text: str, what: str = "snr_db") -> list[float]:
     """``START:STOP:STEP`` (STOP included) or ``a,b,c`` in dB; UserError where malformed, not finite or empty."""
     form = "write START:STOP:STEP such as -9:18:3, or values such as 0,3,6"
     try:
@@ -21,21 +23,48 @@ def parse_snr_range(text: str) -> list[float]:
             values = [float(part) for part in text.split(",")]
             start = stop = step = 1.0
     except ValueError:
-        raise UserError(f"snr_db = {text!r}: not a range of numbers; {form}") from None
+        raise UserError(f"{what} = {text!r}: not a range of numbers; {form}") from None
     if ":" in text:
         if not all(map(math.isfinite, (start, stop, step))):
-            raise UserError(f"snr_db = {text!r}: not finite; {form}")
+            raise UserError(f"{what} = {text!r}: not finite; {form}")
         if step <= 0 or stop < start:
-            raise UserError(f"snr_db = {text!r}: needs STEP > 0 and STOP >= START; {form}")
+            raise UserError(f"{what} = {text!r}: needs STEP > 0 and STOP >= START; {form}")
         steps = (stop - start) / step + 1e-9  # may overflow to infinity
         if steps >= MAX_POINTS:
-            raise UserError(f"snr_db = {text!r}: more than {MAX_POINTS} points; raise STEP")
+            raise UserError(f"{what} = {text!r}: more than {MAX_POINTS} points; raise STEP")
         values = [round(start + i * step, 9) for i in range(math.floor(steps) + 1)]
     if not all(map(math.isfinite, values)):
-        raise UserError(f"snr_db = {text!r}: not finite; {form}")
+        raise UserError(f"{what} = {text!r}: not finite; {form}")
     if len(set(values)) < len(values):
-        raise UserError(f"snr_db = {text!r}: a value occurs twice; {form}")
+        raise UserError(f"{what} = {text!r}: a value occurs twice; {form}")
     return values
+
+
+def parse_numbers(text: str, what: str) -> list[float]:
+    """``a,b,c``; UserError where that is no list of different numbers."""
+    try:
+        values = [float(part) for part in text.split(",")]
+    except ValueError:
+        values = []
+    if not values or len(set(values)) < len(values):
+        raise UserError(f"{what} = {text!r}: not different numbers; write values such as 0,0.05,0.1")
+    return values
+
+
+def read_settings(path: Path) -> tuple[str | None, dict[str, Any]]:
+    """Name and settings of a record, which is checked, or settings alone, as JSON; UserError for any other file."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror}); name a record or JSON of settings") from None
+    except (ValueError, RecursionError) as error:
+        raise UserError(f"{path}: truncated or not JSON ({error}); name a record or JSON of settings") from None
+    if isinstance(content, dict) and "schema" in content:
+        record = read_record(path)
+        return record.name, record.settings
+    if not isinstance(content, dict):
+        raise UserError(f'{path}: not settings; write an object such as {{"kind": "accuracy", ...}}')
+    return None, content
 
 
 def parse_value(text: str) -> Any:

@@ -1,216 +1,209 @@
-"""What the scripts in ``sims/`` that compare systems share: their options, the run, and the summary.
+"""``sc-sionna run NAME``: a named experiment from words, as a record and a figure.
 
-A script is a function of :class:`Options` and of its own options, made a command line by :func:`script`::
-
-    def sweep(options: Options, snr_db: Annotated[str, typer.Option(help="in dB")] = "-9:18:3") -> None:
-        settings = options.settings(snr_db=parse_snr_range(snr_db))
-        print_summary(options.run("fig0", settings))
-
-    main = script(sweep)
+The options that experiments share are parameters of :func:`run`. Those of one experiment are the fields of its own settings
+(:class:`~sc_sionna.experiments.catalogue.entry.Entry`); what :func:`run` does not know itself is read as ``--name value`` of
+these.
 """
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from sc_sionna.cli.main import Dataset, Quiet, Weights, run_command
-from sc_sionna.cli.parsing import parse_changes
+from sc_sionna.cli.options import Dataset, Out, Quiet, Weights
+from sc_sionna.cli.parsing import parse_changes, parse_numbers, parse_snr_range, read_settings
+from sc_sionna.cli.running import run_command
 from sc_sionna.core.errors import UserError
 from sc_sionna.core.startup import start_backend
 
-if TYPE_CHECKING:  # these start the backend, which a script does when it runs
-    from sc_sionna.attacks.threats import Threat
-    from sc_sionna.experiments.accuracy import AccuracyExperiment, AccuracySettings
-    from sc_sionna.sweep import Record
+if TYPE_CHECKING:  # importing these starts the backend, which a command does when it runs
+    from sc_sionna.experiments.catalogue.entry import Entry, Options, Run
+    from sc_sionna.settings import Settings
 
-T = TypeVar("T")
-QUICK_IMAGES = 128
-# Where the plain masked VQ-VAE has lost most of its accuracy; other data sets take that of CIFAR-10
-EPSILON = {"digits": 0.05, "cifar10": 8 / 255}
-Epsilon = Annotated[
-    float | None,
-    typer.Option(
-        help="ℓ∞ budget of the semantic noise at the source, pixels in [0, 1]; 0 for none; default by data set"
-    ),
-]
-Steps = Annotated[int, typer.Option(min=1, help="steps of the attack")]
-Draws = Annotated[int, typer.Option(min=1, help="draws of the mask per gradient of the attack")]
+CONTEXT = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
 
 
 @dataclass(frozen=True)
-class Options:
-    """The options that all such scripts have, see :data:`COMMON`."""
+class Request:
+    """What was typed: the shared options as words, and the rest of the line."""
 
-    dataset: str
-    systems: str | None
-    max_images: int | None
+    name: str
+    shared: Mapping[str, Any]  # dataset, systems, max_images, data_dir, weights; None where not given
     changes: tuple[str, ...]
     quick: bool
+    config: Path | None
     out: Path
-    data_dir: Path | None
-    weights: Path | None
     fresh: bool
+    dry_run: bool
     quiet: bool
-    notices: list[str] = field(default_factory=list)  # printed by ``run``
-
-    def pick(self, full: T, quick: T) -> T:
-        """A value that ``--quick`` makes smaller."""
-        return quick if self.quick else full
-
-    def epsilon(self, given: float | None) -> float:
-        return EPSILON.get(self.dataset, EPSILON["cifar10"]) if given is None else given
-
-    def names(self, wanted: Sequence[str] | None = None) -> tuple[str, ...]:
-        """The systems of ``--systems``, else those of ``wanted`` (None: all schemes) that have weights.
-
-        :meth:`run` says which are left out. If none has weights the first is named, so that the sweep says how to train it.
-        """
-        from sc_sionna.schemes import SCHEME_NAMES, split_schemes, trained_schemes
-
-        if self.systems is not None:
-            return split_schemes(self.systems)
-        names = tuple(wanted or SCHEME_NAMES)
-        found = trained_schemes(self.dataset, self.weights, names)
-        for name in names if found else ():
-            if name not in found:
-                self.notices.append(f"{name}: no weights, left out; {train_command(self.dataset, name)}")
-        return found or names[:1]
-
-    def settings(self, **values: Any) -> AccuracySettings:
-        """Settings of the sweep; ``systems`` default to :meth:`names`."""
-        from sc_sionna.experiments.accuracy import AccuracySettings
-
-        limit = min(self.max_images or QUICK_IMAGES, QUICK_IMAGES) if self.quick else self.max_images
-        changed: dict[str, Any] = parse_changes(list(self.changes), ("link", "jpeg", "stop"))
-        values = {"preset": self.dataset, "dataset": self.dataset, "max_images": limit, **values}
-        return AccuracySettings(**{"systems": values.get("systems") or self.names(), **values, **changed})
-
-    def run(
-        self,
-        name: str,
-        settings: AccuracySettings,
-        figure: Callable[[Record, Path], None] | None = None,
-        more_notes: Callable[[AccuracyExperiment], dict[str, Any]] | None = None,
-    ) -> Record:
-        """Run the sweep; its files carry ``NAME_DATASET``, and ``_quick`` where it was."""
-        from sc_sionna.experiments.accuracy import AccuracyExperiment
-        from sc_sionna.experiments.base import run_and_save
-
-        job = AccuracyExperiment(settings, self.data_dir, self.weights, figure, more_notes)
-        full_name = f"{name}_{self.dataset}" + ("_quick" if self.quick else "")
-        record = run_and_save(job, full_name, self.out, self.fresh, self.quiet)
-        for notice in self.notices:
-            print(notice)
-        return record
+    words: tuple[str, ...]
 
 
-COMMON: dict[str, tuple[Any, Any]] = {  # option → its type and default
-    "dataset": (Annotated[str, typer.Option(help="digits, or a data set that weights were trained on")], "digits"),
-    "systems": (
-        Annotated[
-            str | None, typer.Option(help="names, separated by commas; default those of the figure with weights")
-        ],
-        None,
-    ),
-    "max_images": (
-        Annotated[int | None, typer.Option(min=1, help="the number of test images; default all")],
-        None,
-    ),
-    "set_": (
-        Annotated[list[str] | None, typer.Option("--set", help="change a setting: link.num_streams=2")],
-        None,
-    ),
-    "quick": (Annotated[bool, typer.Option(help=f"a look: at most {QUICK_IMAGES} images and fewer points")], False),
-    "out": (Annotated[Path, typer.Option(help="folder of records and figures")], Path("results")),
-    "data_dir": (Dataset, None),
-    "weights": (Weights, None),
-    "fresh": (Annotated[bool, typer.Option(help="forget what an earlier run left")], False),
-    "quiet": (Quiet, False),
-}
+def run(
+    context: typer.Context,
+    name: Annotated[str | None, typer.Argument(help="an experiment, see `sc-sionna list`; fig9 is enough")] = None,
+    dataset: Annotated[str | None, typer.Option(help="digits, or a data set that weights were trained on")] = None,
+    systems: Annotated[
+        str | None, typer.Option(help="names, separated by commas; default those of the experiment with weights")
+    ] = None,
+    max_images: Annotated[int | None, typer.Option(min=1, help="the number of test images; default all")] = None,
+    set_: Annotated[list[str] | None, typer.Option("--set", help="change a setting: link.num_streams=2")] = None,
+    quick: Annotated[bool, typer.Option("--quick", help="a look: fewer images, points or errors")] = False,
+    config: Annotated[
+        Path | None, typer.Option(help="a record, or JSON of settings: run with these, and those of --set")
+    ] = None,
+    out: Out = Path("results"),
+    data_dir: Dataset = None,
+    weights: Weights = None,
+    fresh: Annotated[bool, typer.Option("--fresh", help="forget what an earlier run left")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="say what would run and about how long; write nothing")
+    ] = False,
+    quiet: Quiet = False,
+    help_: Annotated[bool, typer.Option("--help", help="show this, and with NAME its own options")] = False,
+) -> None:
+    """Run a named experiment; killed at any moment, the same command goes on where it was."""
+    if help_ or name is None:
+        print(context.get_help())
+        if name is not None:
+            run_command(lambda: _print_own_options(name))
+        raise typer.Exit(0 if help_ else 2)
+    shared = {
+        "dataset": dataset, "systems": systems, "max_images": max_images, "data_dir": data_dir, "weights": weights,
+    }  # fmt: skip
+    changes, words = tuple(set_ or ()), tuple(context.args)
+    request = Request(name, shared, changes, quick, config, out, fresh, dry_run, quiet, words)
+    run_command(lambda: run_request(request))
 
 
-def script(sweep: Callable[..., object]) -> Callable[..., None]:
-    """A command line of ``sweep(options, **its own options)``: those of :data:`COMMON` are added to its own."""
-    own = list(inspect.signature(sweep, eval_str=True).parameters.values())[1:]
-    keyword = inspect.Parameter.KEYWORD_ONLY
-    common = [
-        inspect.Parameter(name, keyword, annotation=kind, default=default) for name, (kind, default) in COMMON.items()
-    ]
+def run_request(request: Request) -> int | None:
+    """Run what was asked for; the exit code of the experiment's summary, if it has one."""
+    start_backend()
+    from sc_sionna.experiments.base import run_and_save
+    from sc_sionna.experiments.catalogue import find_entry, full_name
+    from sc_sionna.experiments.plan import describe_run
 
-    def main(**values: Any) -> None:
-        shared = {name: values.pop(name) for name in COMMON}
-        options = Options(changes=tuple(shared.pop("set_") or ()), **shared)
-        start_backend()
-        run_command(lambda: sweep(options, **values) and None)
-
-    main.__doc__ = sweep.__doc__
-    main.__annotations__ = {}
-    main.__signature__ = inspect.Signature([p.replace(kind=keyword) for p in own] + common)  # type: ignore[attr-defined]
-    return main
-
-
-def train_command(preset: str, name: str) -> str:
-    """How weights of a system are made; a variant ``J16`` is one of another codebook size."""
-    from sc_sionna.schemes import parse_system
-
-    parts = parse_system(name)
-    command = f"python -m sc_sionna train {preset} --system {parts.scheme}"
-    if parts.variant is None:
-        return f"train them with `{command}`"
-    size = parts.variant.removeprefix("J")
-    if not size.isdigit():
-        return f"sc_sionna/weights/{parts.variant}/digits-{parts.scheme}.json has the command for the digits"
-    run_dir = f"runs/train/{preset}-{parts.scheme}-{parts.variant}"
-    command += f" --set codec.codebook.size={size} --out sc_sionna/weights/{parts.variant} --run-dir {run_dir}"
-    return f"train them with `{command}`"
+    entry = find_entry(request.name)
+    options = _options(request, entry)
+    if request.config is None:
+        own = _own_options(request, entry)
+        runs = entry.runs(options, own)
+    else:
+        runs = [_configured(request, entry, full_name(request.name))]
+    experiments = [(name, entry.build(settings, options.data_dir, options.weights)) for name, settings in runs]
+    if request.dry_run:
+        for name, experiment in experiments:
+            print(describe_run(experiment, name, request.out))
+        return None
+    codes, records = [], []
+    for name, experiment in experiments:
+        records.append(run_and_save(experiment, name, request.out, request.fresh, request.quiet))
+        codes.append(entry.summary(records[-1]))
+    for notice in dict.fromkeys(options.notices):
+        print(notice)
+    if entry.together is not None and request.config is None:
+        print(f"figure: {entry.together(options, records, request.out)}")
+    return max((code for code in codes if code is not None), default=None)
 
 
-def source_threats(epsilons: Sequence[float], steps: int = 10, draws: int = 1) -> dict[str, Threat]:
-    """Noise at the transmitter, Eq. (7), by its name in records; ε = 0 is no threat. The same name is the same noise."""
-    from sc_sionna.attacks.threats import source_threat
+def _options(request: Request, entry: Entry) -> Options:
+    """The shared options as values; UserError for one that means nothing to the experiment."""
+    from sc_sionna.experiments.catalogue.entry import Options
+    from sc_sionna.schemes import split_schemes
 
-    return {
-        f"semantic noise, ε = {epsilon:.3g}": source_threat(epsilon, steps=steps, draws=draws)
-        for epsilon in epsilons
-        if epsilon != 0
-    }
-
-
-def parse_numbers(text: str, what: str) -> list[float]:
-    """``a,b,c``; UserError where that is no list of different numbers."""
-    try:
-        values = [float(part) for part in text.split(",")]
-    except ValueError:
-        values = []
-    if not values or len(set(values)) < len(values):
-        raise UserError(f"{what} = {text!r}: not different numbers; write values such as 0,0.05,0.1")
-    return values
-
-
-def print_summary(record: Record) -> None:
-    """Accuracy in percent by threat, SNR and system, and what an image costs."""
-    for threat in dict.fromkeys(point.threat for point in record.points):
-        points = [point for point in record.points if point.threat == threat]
-        systems = list(dict.fromkeys(point.system for point in points))
-        widths = [max(14, len(name)) for name in systems]
-        rows: dict[float, dict[str, str]] = {}
-        for point in points:
-            shown = "not run" if point.value is None else f"{100 * point.value:.1f}"
-            rows.setdefault(point.snr_db, {})[point.system] = shown
-        print(f"accuracy in %, {threat or 'without semantic noise'}")
-        print("  ".join(["SNR dB", *(f"{name:>{w}}" for name, w in zip(systems, widths, strict=True))]))
-        for snr_db, row in rows.items():
-            print("  ".join([f"{snr_db:6g}", *(f"{row[n]:>{w}}" for n, w in zip(systems, widths, strict=True))]))
-    for point in {point.system: point for point in record.points}.values():
-        if point.budget is not None:
-            error_free = 100 * record.notes["error_free_accuracy"][point.system]
-            print(
-                f"{point.system}: {point.budget['symbols']:.0f} symbols and {point.budget['channel_uses']:.0f} channel "
-                f"uses per image; {error_free:.1f} % where nothing goes wrong on the air"
+    given = {name: value for name, value in request.shared.items() if value is not None}
+    for option in given:
+        if option not in entry.takes:
+            raise UserError(
+                f"--{option.replace('_', '-')}: means nothing to {request.name}, {entry.about}; leave it out"
             )
+    if "systems" in given:
+        given["systems"] = split_schemes(given["systems"])
+    changes = {} if request.config else _changes(request, entry.groups)
+    return Options(**given, changes=changes, quick=request.quick)
+
+
+def _changes(request: Request, groups: tuple[str, ...]) -> dict[str, dict[str, Any]]:
+    """Settings of ``--set`` by group, those alone that were changed."""
+    if request.changes and not groups:
+        raise UserError(f"--set {request.changes[0]!r}: {request.name} has no settings to change; leave it out")
+    return {group: changed for group, changed in parse_changes(list(request.changes), groups).items() if changed}
+
+
+def _own_options(request: Request, entry: Entry) -> Settings:
+    """The experiment's own options from the words that :func:`run` does not know."""
+    fields = entry.own.model_fields
+    known = ", ".join(f"--{field.replace('_', '-')}" for field in fields) or "none"
+    values: dict[str, Any] = {}
+    for word, text in _pairs(request.words):
+        field = word.removeprefix("--").replace("-", "_")
+        if not word.startswith("--") or field not in fields:
+            raise UserError(f"{word}: not an option of {request.name}; its own are {known}")
+        if field in values:
+            raise UserError(f"{word}: given twice; give it once")
+        if text is None:
+            raise UserError(f"{word}: needs a value, {fields[field].description}")
+        values[field] = _value(field, text, fields[field].metadata)
+    return entry.own(**values)
+
+
+def _pairs(words: Sequence[str]) -> list[tuple[str, str | None]]:
+    """``--name value`` and ``--name=value`` as pairs; None for a value that is missing."""
+    pairs: list[tuple[str, str | None]] = []
+    rest = list(words)
+    while rest:
+        name, equals, value = rest.pop(0).partition("=")
+        follows = rest and not rest[0].startswith("--")
+        pairs.append((name, value if equals else rest.pop(0) if follows and name.startswith("--") else None))
+    return pairs
+
+
+def _value(field: str, text: str, metadata: Sequence[Any]) -> Any:
+    """A value in the form that its type has on a command line; other types are read by pydantic."""
+    if "decibels" in metadata:
+        return tuple(parse_snr_range(text, field))
+    return tuple(parse_numbers(text, field)) if "numbers" in metadata else text
+
+
+def _configured(request: Request, entry: Entry, name: str) -> Run:
+    """The run of ``--config``: the settings of a file, with those of ``--set`` laid over them."""
+    from sc_sionna.experiments.catalogue.entry import Run
+    from sc_sionna.experiments.registry import parse_settings
+
+    assert request.config is not None
+    for word in [*request.words, *(["--quick"] if request.quick else [])]:
+        raise UserError(f"{word}: --config has all settings; change them with --set")
+    for option in ("dataset", "systems", "max_images"):
+        if request.shared[option] is not None:
+            raise UserError(f"--{option.replace('_', '-')}: --config has all settings; change them with --set")
+    stated, values = read_settings(request.config)
+    settings = parse_settings(values, str(request.config))
+    wanted = entry.kind
+    if settings.kind != wanted:
+        raise UserError(f"{request.config}: settings of kind {settings.kind!r}; {name} takes {wanted!r}")
+    changes = _changes(request, tuple(type(settings).model_fields)) if request.changes else {}
+    return Run(stated or f"{name}_{request.config.stem}", settings.with_(**changes) if changes else settings)
+
+
+def _print_own_options(name: str) -> None:
+    """The options of one experiment, from the fields of its settings."""
+    start_backend()
+    from sc_sionna.experiments.catalogue import find_entry, full_name
+
+    entry = find_entry(name)
+    print(f"{full_name(name)}: {entry.about}")
+    for field, info in entry.own.model_fields.items():
+        default = "" if info.default in (None, ()) else f" [default: {_shown(info.default)}]"
+        print(f"  --{field.replace('_', '-')}  {info.description}{default}")
+    if entry.groups:
+        print(f"  --set GROUP.NAME=VALUE with GROUP one of {', '.join(entry.groups)}")
+    taken = [f"--{option.replace('_', '-')}" for option in sorted(entry.takes)]
+    print("  of the shared options " + (f"also {', '.join(taken)}" if taken else "only those that say where and how"))
+
+
+def _shown(default: Any) -> str:
+    return ",".join(f"{x:g}" for x in default) if isinstance(default, tuple) else str(default)

@@ -2,34 +2,19 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
 from pathlib import Path
-from types import ModuleType
 
-import typer
 from typer.testing import CliRunner, Result
+
+from sc_sionna.cli.main import app
 
 ROOT = Path(__file__).resolve().parents[2]
 SIMS = ROOT / "sims"
 
 
-def load_sim(name: str) -> ModuleType:
-    """A script as a module; it runs nothing at import."""
-    spec = importlib.util.spec_from_file_location(f"sims_{name}", SIMS / f"{name}.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
-
-
 def invoke_sim(name: str, arguments: list[str]) -> Result:
-    """The script's command line as :func:`sc_sionna.cli.main.run_script` makes it."""
-    script = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
-    script.command()(load_sim(name).main)
-    return CliRunner().invoke(script, arguments)
+    """What ``sims/NAME.py`` runs, in this process."""
+    return CliRunner().invoke(app, ["run", name, *arguments])
 
 
 def run_sim(name: str, arguments: list[str]) -> str:

@@ -1,0 +1,41 @@
+"""``sc-sionna list``: the names that commands and settings take."""
+
+from __future__ import annotations
+
+from sc_sionna.core.startup import start_backend
+
+
+def names() -> dict[str, dict[str, str]]:
+    """By what they name: each name, and what it stands for where that is known."""
+    start_backend()
+    from sc_sionna.attacks.threats import KNOWLEDGE
+    from sc_sionna.data import DATASETS
+    from sc_sionna.experiments.catalogue import NAMES, find_entry
+    from sc_sionna.phy.channels import CHANNELS
+    from sc_sionna.schemes import SCHEME_NAMES
+    from sc_sionna.semantic.weights import has_weights
+
+    trained = {name: [d for d in DATASETS if has_weights(None, d, name)] for name in SCHEME_NAMES}
+    return {
+        "schemes": {
+            name: f"weights for {', '.join(found)}" if found else "to be trained" for name, found in trained.items()
+        },
+        "channels": {name: _first_line(channel) for name, channel in CHANNELS.items()} | {"module:Class": "your own"},
+        "attacks": {name: f"the attacker knows {words}" for name, words in KNOWLEDGE.items()},
+        "data sets": {name: "built in" if name == "digits" else "" for name in DATASETS}
+        | {"NAME": "images under --data-dir/NAME/SPLIT/CLASS"},
+        "experiments": {name: find_entry(name).about for name in NAMES},
+    }
+
+
+def print_names() -> None:
+    """Print every name with what it stands for, by kind."""
+    for what, found in names().items():
+        print(f"{what}:")
+        width = max(map(len, found))
+        for name, words in found.items():
+            print(f"  {name:{width}}  {words}".rstrip())
+
+
+def _first_line(documented: object) -> str:
+    return (documented.__doc__ or "").strip().partition("\n")[0].rstrip(".")

@@ -13,9 +13,11 @@ _CODECS: dict[str, dict[str, Any]] = {
     "masked-vqvae": {},
     "masked-vqvae+fim": {"importance_layers": (0, 1), "orthogonality_weight": 0.1, "similarity_weight": 0.01},
     "jscc": {"bottleneck": "analog", "masking_ratio": 0.0},
-    "jpeg-ldpc": {"bottleneck": "none", "masking_ratio": 0.0},
+    "jpeg-ldpc": {"bottleneck": "none", "masking_ratio": 0.0, "decoder_knows_snr": False},
 }
-_TRAIN: dict[str, dict[str, Any]] = {"jpeg-ldpc": {"channel": "none", "pretrain_epochs": 0}}
+_TRAIN: dict[str, dict[str, Any]] = {
+    "jpeg-ldpc": {"channel": "none", "pretrain_epochs": 0, "snr_range_db": None, "reconstruction_weight": 0.0}
+}
 SYSTEMS: dict[str, tuple[str, bool]] = {  # scheme → its codec, and whether it is trained against semantic noise
     f"{codec}{'+at' if adversarial else ''}": (codec, adversarial) for codec in _CODECS for adversarial in (False, True)
 }
@@ -51,9 +53,16 @@ PRESETS: dict[str, dict[str, dict[str, Any]]] = {
             "codebook_size": 256,
             "code_dim": 16,
             "head_dim": 256,
+            "decoder_knows_snr": True,
         },
+        # A code that carries content: the quantiser comes late, indices of most images arrive in training (with four
+        # streams the link's cliff is near 5 dB), and reconstruction stays beside the task.
         "train": {
+            "pretrain_epochs": 8,
+            "continuous_epochs": 5,
             "epochs": 16,
+            "reconstruction_weight": 0.2,
+            "snr_range_db": (0.0, 18.0),
             "batch_size": 128,
             "warmup_epochs": 1.0,
             "shift": 3,

@@ -74,7 +74,7 @@ def bench_attack(quick: bool = False, seed: int = 1) -> AttackBench:
 
     def drawn(generator: np.random.Generator) -> tuple[np.ndarray, ...]:
         keep = trainer.masking(BATCH, generator)
-        error = trainer.channel.error(images, keep, generator)
+        error = trainer.channel.error(images, keep, snr_db, generator)
         assert error is not None
         return images, labels, keep, snr_db, error
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +42,12 @@ class _Report:
         used = (
             f", {line['codes_used']} codes in use (perplexity {line['perplexity']:.1f})" if "codes_used" in line else ""
         )
+        if "index_entropy_bits" in line:
+            used += (
+                f", {line['distinct_indices']:.1f} different indices an image of {line['index_entropy_bits']:.2f} bits"
+            )
+        if line.get("collapsed"):
+            used += ", COLLAPSED"
         skipped = f", {line['skipped_steps']} steps skipped" if "skipped_steps" in line else ""
         state = f"loss {line['task']:.4f}, validation {line['val']:.4f} (best {line['best_val']:.4f}){used}{skipped}"
         if not self.live.disable:
@@ -86,28 +93,56 @@ def train_preset(
         for file in ("checkpoint.npz", "log.jsonl"):
             (run_dir / file).unlink(missing_ok=True)
     report = _Report(quiet)
+    words = " ".join(["python -m sc_sionna", *arguments])
+
+    def keep_pretrained(task: str) -> None:
+        """Weights of the pre-training stage, which the fine-tuning of every scheme can start from."""
+        metric = _metric(trainer, task)
+        path = save_weights(out / "pretrained", preset, trainer.model, metric, words)
+        print(f"weights after masked pre-training: {path}")
+
     with report.live:
-        trainer = _start(preset, train, val, run_dir, report, start_from)
+        trainer = _start(preset, train, val, run_dir, report, start_from, keep_pretrained)
         model = trainer.run()
-    metric = {
-        "name": "validation accuracy",
-        "value": round(trainer.state["best_metric"], 4),
-        "images": len(val),
-        "draws_per_image": preset.train.val_repeats,
-        "snr_db": preset.train.snr_db,
-        "channel": preset.train.channel,
-        "training_images": len(train),
-        "training_seconds": round(trainer.state["seconds"]),
-    }
-    path = save_weights(out, preset, model, metric, " ".join(["python -m sc_sionna", *arguments]))
+    if preset.train.epochs == 0:
+        return
+    metric = _metric(trainer, "classify")
+    path = save_weights(out, preset, model, metric, words)
     print(f"weights: {path}")
     print(f"validation accuracy: {metric['value']:.4f} on {len(val)} images, {metric['training_seconds']} s")
+    if metric.get("collapsed"):
+        print("the code has collapsed: it carries hardly more than the class; no verdict can rest on these weights")
 
 
-def _start(preset: Preset, train: Images, val: Images, run_dir: Path, report: _Report, weights: Path | None) -> Trainer:
+def _metric(trainer: Trainer, task: str) -> dict[str, Any]:
+    """What validation says of the weights that a stage ends with, for their description."""
+    settings, value = trainer.settings, trainer.state["best_metric"]
+    content = {k: round(v, 4) if isinstance(v, float) else v for k, v in trainer.state["best_content"].items()}
+    return {
+        "name": "validation accuracy" if task == "classify" else "masked reconstruction error",
+        "value": round(value, 4) if task == "classify" else round(-value, 5),
+        "images": len(trainer.val),
+        "draws_per_image": settings.val_repeats,
+        "snr_db": settings.snr_range_db or settings.snr_db,
+        "channel": settings.channel if task == "classify" else "none",
+        **content,
+        "training_images": len(trainer.train),
+        "training_seconds": round(trainer.state["seconds"]),
+    }
+
+
+def _start(
+    preset: Preset,
+    train: Images,
+    val: Images,
+    run_dir: Path,
+    report: _Report,
+    weights: Path | None,
+    finished: Callable[[str], None],
+) -> Trainer:
     """The trainer, from the start or from a file of weights; UserError where the file does not fit."""
     try:
-        return Trainer(preset, train, val, run_dir, report, weights)
+        return Trainer(preset, train, val, run_dir, report, weights, finished)
     except (OSError, KeyError, ValueError) as error:  # h5py and Keras each raise their own kinds
         if weights is None or isinstance(error, UserError):
             raise

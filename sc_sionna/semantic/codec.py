@@ -61,6 +61,8 @@ class SemanticCodec(keras.Model):
         sent bits XOR error; with an analog bottleneck noise [B, N·D], float32: received features = features + error. Any
         link is expressed this way, a calibrated one as well as the real one.
     labels : [B], int32 or None — for FIMs with class-conditional importance, used in training mode only
+    arrived : [B, N], bool or None — the features that reach the decoder, in training with fewer than were sent; None for all
+    quantise : False to send features past the codebook and the channel, as training does before the codebook exists
 
     Output
     ------
@@ -198,13 +200,27 @@ class SemanticCodec(keras.Model):
             received_indices = ops.take_along_axis(received_indices, representatives, axis=1)
         return self.codebook.straight_through(features, received_indices), received_indices
 
-    def call(self, images: Any, keep: Any, snr_db: Any, error: Any = None, labels: Any = None) -> dict[str, Any]:
+    def call(
+        self,
+        images: Any,
+        keep: Any,
+        snr_db: Any,
+        error: Any = None,
+        labels: Any = None,
+        arrived: Any = None,
+        quantise: bool = True,
+    ) -> dict[str, Any]:
         outputs = self.source(images, keep, snr_db, labels)
         received = outputs["features"]
-        if self.codebook is not None:
+        if not quantise:
+            outputs.pop("indices", None)
+        elif self.codebook is not None:
             received, outputs["received_indices"] = self.receive(
                 received, outputs["indices"], error, outputs.get("representatives")
             )
         elif error is not None:
             received = received + ops.reshape(error, ops.shape(received))
-        return {**outputs, **self.decode(received, keep, snr_db, outputs.get("sent_mask"))}
+        mask = outputs.get("sent_mask")
+        if arrived is not None:
+            mask = arrived if mask is None else ops.logical_and(mask, arrived)
+        return {**outputs, **self.decode(received, keep, snr_db, mask)}

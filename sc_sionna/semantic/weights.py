@@ -118,8 +118,8 @@ def load_codec(
     return model, preset
 
 
-def warm_start(model: SemanticCodec, path: Path) -> int:
-    """Take from stored weights every variable that ``model`` has under the same name and shape; returns how many.
+def warm_start(model: SemanticCodec, path: Path) -> set[str]:
+    """Take from stored weights every variable that ``model`` has under the same name and shape; returns their names.
 
     A scheme starts so from one that lacks its modules, or has others. UserError for weights that cannot be used, and where
     not even the encoder fits.
@@ -134,15 +134,16 @@ def warm_start(model: SemanticCodec, path: Path) -> int:
     source = SemanticCodec(preset.codec).initialise()
     source.load_weights(path)
     stored = {_place(v): v for v in source.variables}
-    taken = 0
+    taken: set[str] = set()
     for variable in model.variables:
         other = stored.get(_place(variable))
         if other is not None and tuple(other.shape) == tuple(variable.shape):
             variable.assign(other.value)
-            taken += 1
-    if taken < len(model.encoder.variables) // 2:
+            taken.add(_place(variable))
+    if len(taken) < len(model.encoder.variables) // 2:
         raise UserError(
-            f"{path}: only {taken} of {len(model.variables)} variables fit; start from weights of the same width and depth"
+            f"{path}: only {len(taken)} of {len(model.variables)} variables fit; start from weights of the same "
+            "width and depth"
         )
     return taken
 

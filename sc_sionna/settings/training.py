@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from sc_sionna.settings.base import Settings
 
@@ -14,6 +14,12 @@ class TrainSettings(Settings):
 
     pretrain_epochs: int = Field(0, ge=0, description="epochs of masked reconstruction before the task")
     epochs: int = Field(100, ge=0, description="epochs of fine-tuning for the task")
+    continuous_epochs: int = Field(
+        0, ge=0, description="the first epochs of a run, in which features reach the decoder without the quantiser"
+    )
+    reconstruction_weight: float = Field(
+        0.0, ge=0, allow_inf_nan=False, description="the weight λ of masked reconstruction beside the task; 0 for none"
+    )
     batch_size: int = Field(64, ge=1, description="images per step")
     learning_rate: float = Field(1e-3, gt=0, le=1, description="the peak learning rate of AdamW")
     weight_decay: float = Field(0.05, ge=0, description="the weight decay of AdamW")
@@ -23,6 +29,12 @@ class TrainSettings(Settings):
     shift: int = Field(2, ge=0, description="augmentation: the largest random shift in pixels")
     flip: bool = Field(False, description="augmentation: mirror half of the images")
     snr_db: float = Field(3.0, ge=-60, le=100, description="the SNR of the training channel in dB (Sec. V-C: 3 dB)")
+    snr_range_db: tuple[float, float] | None = Field(
+        None, description="the lowest and highest SNR in dB, drawn for each image; null trains at snr_db alone"
+    )
+    token_dropout: float = Field(
+        0.0, ge=0, le=1, description="the share of images of which only a random number of features is received"
+    )
     channel: Literal["calibrated", "link", "none"] = Field(
         "calibrated", description="the training channel: calibrated bit flips, the full link, or error-free"
     )
@@ -51,3 +63,19 @@ class TrainSettings(Settings):
         "joint", description="one descent on the sum of all losses, or the stages of Algorithm 3 one after the other"
     )
     seed: int = Field(1, ge=0, description="the run seed of the training")
+
+    @model_validator(mode="after")
+    def _check(self) -> TrainSettings:
+        if self.snr_range_db is None:
+            return self
+        low, high = self.snr_range_db
+        if not -60 <= low < high <= 100:
+            raise ValueError(
+                f"snr_range_db = ({low:g}, {high:g}): name the lowest and then the highest SNR, both within -60 to 100 dB"
+            )
+        if self.channel == "link":
+            raise ValueError(
+                "snr_range_db: the full link transmits a batch at one SNR; set channel = 'calibrated', or "
+                "snr_range_db = null"
+            )
+        return self

@@ -1,8 +1,8 @@
 """The link as an error on what is sent, for training: flips of index bits, or noise on analog symbols.
 
 The calibrated channel stands for the full link where training needs millions of transmissions: the link is run once per
-SNR, its bit error rate per *image* is kept as quantiles, and an error pattern draws one of those rates per image and
-flips that image's bits independently. Fading makes whole images good or bad, so the rate per image, not the mean rate,
+SNR, in steps of 1 dB where images have SNRs from a range, its bit error rate per *image* is kept as quantiles, and an
+error pattern draws one of those rates per image and flips that image's bits independently. Fading makes whole images good or bad, so the rate per image, not the mean rate,
 is what makes the index error rate agree with the link's (a test compares them). Analog symbols need no calibration: after
 the unbiased LMMSE filter they carry Gaussian noise whose variance follows from H in closed form.
 """
@@ -10,6 +10,7 @@ the unbiased LMMSE filter they carry Gaussian noise whose variance follows from 
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -65,6 +66,28 @@ class CalibratedChannel:
         return (generator.random((batch_size, num_bits)) < rate[:, None]).astype(np.int32)
 
 
+class CalibratedRange:
+    """Draws error patterns for images of different SNRs: between two calibrated ones a quantile is interpolated in dB.
+
+    channels : the calibrated channel at each SNR in dB; images have SNRs within theirs
+    """
+
+    def __init__(self, channels: dict[float, CalibratedChannel]) -> None:
+        self.snrs_db = np.array(sorted(channels))
+        self.quantiles = np.stack([channels[snr].quantiles for snr in self.snrs_db])  # [G, Q]
+
+    def error(self, snr_db: np.ndarray, num_bits: int, generator: np.random.Generator) -> np.ndarray:
+        """Error pattern int32 ``[B, num_bits]`` for SNRs ``[B]``; 1 flips the bit."""
+        grid = np.linspace(0.0, 1.0, self.quantiles.shape[1])
+        level = generator.random(len(snr_db))
+        rates = np.stack([np.interp(level, grid, row) for row in self.quantiles])  # [G, B]
+        upper = np.clip(np.searchsorted(self.snrs_db, snr_db), 1, len(self.snrs_db) - 1)
+        share = (snr_db - self.snrs_db[upper - 1]) / (self.snrs_db[upper] - self.snrs_db[upper - 1])
+        images = np.arange(len(snr_db))
+        rate = (1 - share) * rates[upper - 1, images] + share * rates[upper, images]
+        return (generator.random((len(snr_db), num_bits)) < rate[:, None]).astype(np.int32)
+
+
 class AnalogChannel:
     """Draws the noise that :class:`~sc_sionna.phy.link.AnalogLink` adds to symbols, one fading realisation per image.
 
@@ -82,13 +105,19 @@ class AnalogChannel:
             )
         self.link, self.no = link, 10.0 ** (-snr_db / 10.0)
 
-    def error(self, batch_size: int, num_reals: int, generator: np.random.Generator) -> np.ndarray:
-        """Noise float32 ``[B, num_reals]``: real and imaginary part of symbol 0, of symbol 1, ...; streams take turns."""
+    def error(
+        self, batch_size: int, num_reals: int, generator: np.random.Generator, snr_db: np.ndarray | None = None
+    ) -> np.ndarray:
+        """Noise float32 ``[B, num_reals]``: real and imaginary part of symbol 0, of symbol 1, ...; streams take turns.
+
+        snr_db : ``[B]``, each image's own SNR, or None for that of the channel
+        """
+        no = self.no if snr_db is None else 10.0 ** (-snr_db[:, None] / 10.0)
         link = self.link
         shape = (batch_size, link.num_rx_ant, link.num_tx_ant)
         h = (generator.standard_normal(shape) + 1j * generator.standard_normal(shape)) * 0.5**0.5
         gains = np.linalg.svd(h, compute_uv=False)[:, : link.num_streams] ** 2 / link.num_streams
-        no_eff = self.no / gains  # [B, S]
+        no_eff = no / gains  # [B, S]
         stream = (np.arange(num_reals) // 2) % link.num_streams
         noise = generator.standard_normal((batch_size, num_reals)) * np.sqrt(no_eff[:, stream] / 2)
         return noise.astype(np.float32)
@@ -102,6 +131,7 @@ class TrainingChannel:
 
     def __init__(self, preset: Preset, model: SemanticCodec, cache_dir: Path) -> None:
         self.model, self.kind, self.snr_db = model, preset.train.channel, preset.train.snr_db
+        self.range_db = preset.train.snr_range_db
         self.payload = model.payload_length
         analog = model.settings.bottleneck == "analog"
         self._channel: Any = None
@@ -112,6 +142,8 @@ class TrainingChannel:
                 AnalogChannel(preset.link, self.snr_db)
                 if analog
                 else load_calibrated(preset.link, self.payload, self.snr_db, cache_dir)
+                if self.range_db is None
+                else load_range(preset.link, self.payload, self.range_db, cache_dir)
             )
             return
         from sc_sionna.phy.link import AnalogLink, DigitalLink
@@ -123,10 +155,22 @@ class TrainingChannel:
             else DigitalLink(preset.link, self.payload)
         )
 
+    def draw_snr(self, batch_size: int, generator: np.random.Generator) -> np.ndarray:
+        """SNR of each image in dB, float32 ``[B]``: uniform in the range of the settings, or their one SNR."""
+        if self.range_db is None:
+            return np.full(batch_size, self.snr_db, np.float32)
+        return generator.uniform(*self.range_db, batch_size).astype(np.float32)
+
     def error(
-        self, images: np.ndarray, keep: np.ndarray, generator: np.random.Generator, error_free: bool = False
+        self,
+        images: np.ndarray,
+        keep: np.ndarray,
+        snr_db: np.ndarray,
+        generator: np.random.Generator,
+        error_free: bool = False,
     ) -> np.ndarray | None:
-        """Error of each image ``[B, payload]``: drawn, or measured on the real link with the payload of ``images``.
+        """Error of each image ``[B, payload]`` at its SNR from :meth:`draw_snr`: drawn, or measured on the real link with
+        the payload of ``images``.
 
         None for a codec without a link.
         """
@@ -135,10 +179,14 @@ class TrainingChannel:
         if self._channel is None or error_free:
             dtype = np.float32 if self.model.settings.bottleneck == "analog" else np.int32
             return np.zeros((len(images), self.payload), dtype)
+        if isinstance(self._channel, CalibratedRange):
+            return self._channel.error(snr_db, self.payload, generator)
+        if isinstance(self._channel, AnalogChannel):
+            own = None if self.range_db is None else snr_db
+            return self._channel.error(len(images), self.payload, generator, own)
         if self.kind == "calibrated":
             return self._channel.error(len(images), self.payload, generator)
         seed = generator.integers(-(2**31), 2**31, 2).astype(np.int32)
-        snr_db = np.full(len(images), self.snr_db, np.float32)
         features, indices = self.model.encode(images, keep, snr_db)
         if indices is not None:
             bits = np.asarray(self.model.index_mapper.to_bits(indices))
@@ -147,6 +195,19 @@ class TrainingChannel:
         received = np.asarray(self._channel(symbols, self.snr_db, seed)[0])
         noise = (received - symbols).reshape(len(images), -1)
         return np.stack([noise.real, noise.imag], -1).reshape(len(images), -1).astype(np.float32)
+
+
+def random_arrivals(batch_size: int, num_kept: int, share: float, generator: np.random.Generator) -> np.ndarray | None:
+    """Which features reach the decoder, bool ``[B, N]``: all, but for a ``share`` of the images N·2^-u at random places.
+
+    u is uniform in [0, 3], so that N/8 to N arrive and every halving is as likely as the next. None where the share is 0.
+    """
+    if share == 0:
+        return None
+    fewer = np.ceil(num_kept * 2.0 ** -generator.uniform(0, 3, batch_size))
+    count = np.where(generator.random(batch_size) < share, fewer, num_kept)
+    rank = generator.random((batch_size, num_kept)).argsort(axis=1).argsort(axis=1)
+    return rank < count[:, None]
 
 
 def load_calibrated(link: LinkSettings, payload_bits: int, snr_db: float, cache_dir: Path | None = None) -> Any:
@@ -171,6 +232,14 @@ def load_calibrated(link: LinkSettings, payload_bits: int, snr_db: float, cache_
         ) from None
     quantiles = save_calibration(cache_dir or CALIBRATION_DIR, link, payload_bits, [snr_db])
     return CalibratedChannel(np.array(quantiles[snr_key]))
+
+
+def load_range(
+    link: LinkSettings, payload_bits: int, range_db: tuple[float, float], cache_dir: Path
+) -> CalibratedRange:
+    """The calibrated channel over a range of SNRs, at every whole dB in it and at those just outside."""
+    snrs_db = range(math.floor(range_db[0]), math.ceil(range_db[1]) + 1)
+    return CalibratedRange({float(snr): load_calibrated(link, payload_bits, float(snr), cache_dir) for snr in snrs_db})
 
 
 def _read_calibration(path: Path) -> dict[str, Any]:

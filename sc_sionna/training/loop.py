@@ -29,11 +29,12 @@ from sc_sionna.core.errors import UserError
 from sc_sionna.data.common import Images, to_float
 from sc_sionna.semantic.codebook import usage
 from sc_sionna.semantic.codec import SemanticCodec, make_masking
+from sc_sionna.semantic.content import payload_content, variance_within
 from sc_sionna.semantic.weights import warm_start
 from sc_sionna.settings import Preset, TrainSettings, settings_hash
 from sc_sionna.training import checkpoint
 from sc_sionna.training.augment import augment
-from sc_sionna.training.channel import TrainingChannel
+from sc_sionna.training.channel import TrainingChannel, random_arrivals
 from sc_sionna.training.step import make_step, stages_of
 
 EVAL_BATCH = 256
@@ -58,6 +59,7 @@ class Trainer:
     run_dir : folder of the checkpoint, the log (one JSON line per epoch) and a calibration measured on the way
     report : called with each epoch's log line
     start_from : weights of a trained codec to start from instead of the pre-training stage, or None
+    finished : called with the task of each stage but the last when it ends; the model has its best weights then
     """
 
     def __init__(
@@ -68,27 +70,36 @@ class Trainer:
         run_dir: Path,
         report: Callable[[dict[str, Any]], None] = lambda line: None,
         start_from: Path | None = None,
+        finished: Callable[[str], None] = lambda task: None,
     ) -> None:
-        self.preset, self.train, self.val, self.report = preset, train, val, report
+        self.preset, self.train, self.val, self.report, self.finished = preset, train, val, report, finished
         self.settings: TrainSettings = preset.train
         self.run_dir = run_dir
         rng.set_global_seeds(self.settings.seed, "weights")
         with precision(self.settings.precision):
             self.model = SemanticCodec(preset.codec).initialise()
-        self.warm = start_from is not None
-        if start_from is not None:
-            warm_start(self.model, start_from)
+        # the epoch, counted over all stages, before which the codebook is taken from the features; None where it is there
+        self.codebook_epoch = None if self.model.codebook is None else self.settings.continuous_epochs
+        if start_from is not None and "codebook/vectors" in warm_start(self.model, start_from):
+            self.codebook_epoch = None
         self.masking = make_masking(preset.codec)
         self.channel = TrainingChannel(preset, self.model, run_dir)
         self.attack = self._make_attack()
         pretrain = 0 if start_from is not None else self.settings.pretrain_epochs
         self.stages = [("reconstruct", pretrain), ("classify", self.settings.epochs)]
+        if self.codebook_epoch and self.codebook_epoch >= sum(epochs for _, epochs in self.stages):
+            raise UserError(
+                f"continuous_epochs = {self.codebook_epoch}: leaves no epoch with the quantiser; set it below the "
+                "epochs of all stages"
+            )
         self.best: list[np.ndarray] | None = None
+        self._forwards: dict[bool, Callable[..., Any]] = {}
         self.state: dict[str, Any] = {
             "settings": settings_hash(preset.model_dump()),
             "stage": 0,
             "epoch": 0,
             "best_metric": None,
+            "best_content": {},
             "seconds": 0.0,
         }
 
@@ -132,7 +143,7 @@ class Trainer:
         epochs = share * dict(self.stages)[task]
         return min(1.0, epoch / epochs) if epochs else 1.0
 
-    def _epoch(self, step: Callable[..., Any], task: str, epoch: int) -> dict[str, Any]:
+    def _epoch(self, step: Callable[..., Any], task: str, epoch: int, quantise: bool) -> dict[str, Any]:
         generator = rng.generator(self.settings.seed, "epoch", task, epoch)
         sums: dict[str, float] = {}
         counts = np.zeros(self.preset.codec.codebook.size, np.int64)
@@ -147,12 +158,14 @@ class Trainer:
         for clean, labels in self._batches(generator):
             images = clean if attack is None else attack(clean, labels, generator)
             keep = self.masking(len(images), generator)
+            snr_db = self.channel.draw_snr(len(images), generator)
             # masked pre-training is error-free: with the channel in it the encoder settles on means
-            error = self.channel.error(images, keep, generator, error_free=task == "reconstruct")
+            error = self.channel.error(images, keep, snr_db, generator, error_free=task == "reconstruct")
             if ramp < 1.0 and error is not None:
                 error *= generator.random(error.shape) < ramp
-            snr_db = np.full(len(images), self.settings.snr_db, np.float32)
-            (terms, indices, batch_features), finite = step(clean, images, labels, keep, snr_db, error)
+            dropout = self.settings.token_dropout if task == "classify" else 0.0
+            arrived = random_arrivals(len(images), keep.shape[1], dropout, generator)
+            (terms, indices, batch_features), finite = step(clean, images, labels, keep, snr_db, error, arrived)
             for name, value in terms.items():
                 sums[name] = sums.get(name, 0.0) + float(value)
             if indices is not None:
@@ -173,14 +186,21 @@ class Trainer:
 
     # ------------------------------------------------------------------ validation and the whole run
 
-    def validate(self, task: str) -> float:
-        """Accuracy (or minus the masked reconstruction error) on the validation split, fixed draws.
+    def _forward(self, quantise: bool) -> Callable[..., Any]:
+        if quantise not in self._forwards:
+            model = self.model
+            self._forwards[quantise] = compile_function(
+                lambda *inputs: model(*inputs, quantise=quantise, training=False)
+            )
+        return self._forwards[quantise]
+
+    def validate(self, task: str, quantise: bool = True) -> float:
+        """Accuracy (or minus the reconstruction error) on the validation split, with fixed draws of the training channel.
 
         Under adversarial training it is the accuracy on images with semantic noise of the full strength.
         """
-        s = self.settings
+        s, forward = self.settings, self._forward(quantise)
         total = 0.0
-        snr_db = np.full(EVAL_BATCH, s.snr_db, np.float32)
         for start in range(0, len(self.val), EVAL_BATCH):
             clean = to_float(self.val.pixels[start : start + EVAL_BATCH])
             labels = self.val.labels[start : start + EVAL_BATCH]
@@ -190,8 +210,9 @@ class Trainer:
             for repeat in range(s.val_repeats):
                 generator = rng.generator(s.seed, "validation", repeat, start)
                 keep = self.masking(len(images), generator)
-                error = self.channel.error(images, keep, generator, error_free=task == "reconstruct")
-                outputs = self._forward(images, keep, snr_db[: len(images)], error)
+                snr_db = self.channel.draw_snr(len(images), generator)
+                error = self.channel.error(images, keep, snr_db, generator, error_free=task == "reconstruct")
+                outputs = forward(images, keep, snr_db, error)
                 if task == "classify":
                     total += float((ops.convert_to_numpy(outputs["logits"]).argmax(-1) == labels).sum())
                 else:
@@ -199,23 +220,48 @@ class Trainer:
                     total -= float(squared.mean(axis=(1, 2, 3)).sum())
         return total / (s.val_repeats * len(self.val))
 
+    def inspect(self, task: str, quantise: bool = True) -> dict[str, Any]:
+        """What the payload of the validation split carries, error-free, with one draw of the mask for each image.
+
+        ``variance_within`` of the features, the numbers of :func:`payload_content` where they are quantised, and
+        ``val_error_free``, the accuracy, for classification. Before there is a classifier the entropy of an index is that
+        given its position alone. Nothing for a codec without a link.
+        """
+        if self.channel.payload == 0:
+            return {}
+        found: dict[str, list[np.ndarray]] = {"features": [], "indices": [], "keep": [], "predicted": []}
+        for start in range(0, len(self.val), EVAL_BATCH):
+            images = to_float(self.val.pixels[start : start + EVAL_BATCH])
+            generator = rng.generator(self.settings.seed, "validation", 0, start)
+            keep = self.masking(len(images), generator)
+            outputs = self._forward(quantise)(images, keep, self.channel.draw_snr(len(images), generator), None)
+            values = {name: ops.convert_to_numpy(outputs[name]) for name in ("features", "indices") if name in outputs}
+            predicted = ops.convert_to_numpy(outputs["logits"]).argmax(-1)
+            values |= {"keep": keep, "predicted": predicted if task == "classify" else np.zeros_like(predicted)}
+            for name, value in values.items():
+                found[name].append(value)
+        predicted = np.concatenate(found["predicted"])
+        line: dict[str, Any] = {"variance_within": variance_within(np.concatenate(found["features"]))}
+        if task == "classify":
+            line["val_error_free"] = float((predicted == self.val.labels).mean())
+        if found["indices"]:
+            line |= payload_content(np.concatenate(found["indices"]), np.concatenate(found["keep"]), predicted)
+        return line
+
     def _initialise_codebook(self) -> None:
-        if self.model.codebook is None:
-            return
+        """Codebook vectors by k-means from the features of the present encoder."""
+        assert self.model.codebook is not None
         generator = rng.generator(self.settings.seed, "codebook")
         chosen = generator.choice(len(self.train), min(len(self.train), 512), replace=False)
         keep = self.masking(len(chosen), generator)
-        snr_db = np.full(len(chosen), self.settings.snr_db, np.float32)
+        snr_db = self.channel.draw_snr(len(chosen), generator)
         features, _ = self.model.encode(to_float(self.train.pixels[chosen]), keep, snr_db)
         sample = ops.convert_to_numpy(features).reshape(-1, self.preset.codec.code_dim)
         self.model.codebook.initialise_from(sample, generator)
 
     def run(self) -> SemanticCodec:
         self.run_dir.mkdir(parents=True, exist_ok=True)
-        self._forward = compile_function(lambda *inputs: self.model(*inputs, training=False))
         stored = self._resume()
-        if stored is None and not self.warm:
-            self._initialise_codebook()
         for number, (task, epochs) in enumerate(self.stages):
             if number < self.state["stage"] or epochs == 0:
                 continue
@@ -225,30 +271,39 @@ class Trainer:
             if stored is not None and number == self.state["stage"]:
                 first = self.state["epoch"]
                 checkpoint.restore(optimizer.variables, stored, "optimizer")
-            step = make_step(self.model, self.settings, task, optimizer)
+            step: Callable[..., Any] | None = None
+            before = sum(count for _, count in self.stages[:number])
             for epoch in range(first, epochs):
-                self._train_epoch(step, optimizer, task, number, epoch, epochs)
+                quantise = self.codebook_epoch is None or before + epoch >= self.codebook_epoch
+                if before + epoch == self.codebook_epoch:
+                    self._initialise_codebook()
+                    # what validation says of features without a quantiser says nothing of those with one
+                    step, self.best, self.state["best_metric"] = None, None, None
+                step = step or make_step(self.model, self.settings, task, optimizer, quantise)
+                self._train_epoch(step, optimizer, task, number, epoch, epochs, quantise)
             self._take_best()
             stored = None
             self.state |= {"stage": number + 1, "epoch": 0}
             if number + 1 < len(self.stages):
-                self.state["best_metric"] = None
+                self.finished(task)
+                self.state |= {"best_metric": None, "best_content": {}}
             checkpoint.save(self.run_dir / "checkpoint.npz", self.model, optimizer, self.state, None)
         return self.model
 
     def _train_epoch(
-        self, step: Callable[..., Any], optimizer: Any, task: str, number: int, epoch: int, epochs: int
+        self, step: Callable[..., Any], optimizer: Any, task: str, number: int, epoch: int, epochs: int, quantise: bool
     ) -> None:
         started = time.monotonic()
-        line = self._epoch(step, task, epoch)
-        metric = self.validate(task)
+        line = self._epoch(step, task, epoch, quantise)
+        metric = self.validate(task, quantise)
+        content = self.inspect(task, quantise)
         if self.state["best_metric"] is None or metric >= self.state["best_metric"]:
-            self.state["best_metric"] = metric
+            self.state |= {"best_metric": metric, "best_content": content}
             self.best = [ops.convert_to_numpy(v.value).copy() for v in self.model.variables]
         self.state["seconds"] += time.monotonic() - started
         self.state |= {"stage": number, "epoch": epoch + 1}
         checkpoint.save(self.run_dir / "checkpoint.npz", self.model, optimizer, self.state, self.best)
-        line = {"stage": task, "epoch": epoch + 1, "epochs": epochs, **line, "val": metric}
+        line = {"stage": task, "epoch": epoch + 1, "epochs": epochs, **line, "val": metric, **content}
         line |= {"best_val": self.state["best_metric"], "seconds": round(self.state["seconds"], 1)}
         self._log(line)
         self.report(line)

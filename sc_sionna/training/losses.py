@@ -31,12 +31,21 @@ def masked_reconstruction(image: Any, target: Any, keep: Any, patch_size: int, n
 
 
 def task_losses(
-    model: SemanticCodec, outputs: dict[str, Any], images: Any, labels: Any, keep: Any, task: str, smoothing: float
+    model: SemanticCodec,
+    outputs: dict[str, Any],
+    images: Any,
+    labels: Any,
+    keep: Any,
+    task: str,
+    smoothing: float,
+    reconstruction_weight: float = 0.0,
 ) -> dict[str, Any]:
     """Named terms: those of Eq. (12), and those of Eq. (16), (17) and Sec. IV-B3 that the settings ask for.
 
-    ``task``; ``importance`` = γ/L Σ CE(p^l, z) over the L FIMs, for the task "classify"; ``codebook`` and ``commitment``
-    with a codebook; ``orthogonality`` of its vectors and ``similarity`` of the features, where their weight is not 0.
+    ``task``; for the task "classify" also ``importance`` = γ/L Σ CE(p^l, z) over the L FIMs, and ``reconstruction``, λ
+    times the masked reconstruction error as a share of the batch's pixel variance, where λ is not 0; ``codebook`` and
+    ``commitment`` where features went through the codebook; ``orthogonality`` of its vectors and ``similarity`` of the
+    features, where their weight is not 0.
     """
     s = model.settings
     if task == "classify":
@@ -45,9 +54,12 @@ def task_losses(
         if scores:
             terms["importance"] = s.importance.weight * sum(cross_entropy(p, labels, smoothing) for p in scores)
             terms["importance"] /= len(scores)
+        if reconstruction_weight:
+            error = masked_reconstruction(outputs["image"], images, keep, s.patch_size, s.num_patches)
+            terms["reconstruction"] = reconstruction_weight * error / ops.var(images)
     else:
         terms = {"task": masked_reconstruction(outputs["image"], images, keep, s.patch_size, s.num_patches)}
-    if model.codebook is not None:
+    if model.codebook is not None and "indices" in outputs:
         terms |= model.codebook.losses_of(outputs["features"], outputs["indices"], s.codebook.beta)
         if s.codebook.orthogonality_weight:
             terms["orthogonality"] = s.codebook.orthogonality_weight * model.codebook.orthogonality()

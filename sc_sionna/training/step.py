@@ -35,8 +35,8 @@ JOINT = (Stage(None, noisy=True, perturbed=True),)
 ALGORITHM_3 = (
     # line 2, Algorithm 2: semantic noise, weight perturbation, descent on the task's loss
     Stage(("task",), noisy=True, perturbed=True),
-    # line 4, Eq. (12) on s, with the term of Sec. IV-B3
-    Stage(("task", "codebook", "commitment", "orthogonality"), noisy=False, perturbed=False),
+    # line 4, Eq. (12) on s, with the term of Sec. IV-B3 and the reconstruction that keeps content in the code
+    Stage(("task", "reconstruction", "codebook", "commitment", "orthogonality"), noisy=False, perturbed=False),
     # line 5, Eq. (16) on s', and Eq. (17)
     Stage(("task", "importance", "similarity"), noisy=True, perturbed=False),
 )
@@ -47,12 +47,16 @@ def stages_of(settings: TrainSettings, task: str) -> tuple[Stage, ...]:
     return ALGORITHM_3 if settings.procedure == "algorithm3" and task == "classify" else JOINT
 
 
-def make_step(model: SemanticCodec, settings: TrainSettings, task: str, optimizer: Any) -> Callable[..., Any]:
-    """``step(clean, noisy, labels, keep, snr_db, error) -> (named terms, indices, features), finite``.
+def make_step(
+    model: SemanticCodec, settings: TrainSettings, task: str, optimizer: Any, quantise: bool = True
+) -> Callable[..., Any]:
+    """``step(clean, noisy, labels, keep, snr_db, error, arrived=None) -> (named terms, indices, features), finite``.
 
     ``finite`` is 1, or 0 where a descent was skipped because its loss or its gradient was not a finite number.
+    ``arrived`` bool ``[B, N]`` says which features are received, None that all are. Without ``quantise`` they are received
+    as they are, past codebook and channel, and ``indices`` is None.
     """
-    descents = [_descent(model, settings, task, optimizer, stage) for stage in stages_of(settings, task)]
+    descents = [_descent(model, settings, task, optimizer, stage, quantise) for stage in stages_of(settings, task)]
 
     def step(clean: Any, noisy: Any, *inputs: Any) -> Any:
         found: dict[str, Any] = {}
@@ -67,15 +71,16 @@ def make_step(model: SemanticCodec, settings: TrainSettings, task: str, optimize
 
 
 def _descent(
-    model: SemanticCodec, settings: TrainSettings, task: str, optimizer: Any, stage: Stage
+    model: SemanticCodec, settings: TrainSettings, task: str, optimizer: Any, stage: Stage, quantise: bool
 ) -> tuple[bool, Callable[..., Any]]:
-    """Whether a stage takes the images with noise, and its descent ``(images, labels, keep, snr_db, error)``."""
+    """Whether a stage takes the images with noise, and its descent ``(images, labels, keep, snr_db, error, arrived)``."""
     variables = model.trainable_variables
+    weights = settings.label_smoothing, settings.reconstruction_weight
 
-    def gradients_of(images: Any, labels: Any, keep: Any, snr_db: Any, error: Any) -> Any:
+    def gradients_of(images: Any, labels: Any, keep: Any, snr_db: Any, error: Any, arrived: Any = None) -> Any:
         def loss() -> tuple[Any, Any]:
-            outputs = model(images, keep, snr_db, error, labels, training=True)
-            terms = task_losses(model, outputs, images, labels, keep, task, settings.label_smoothing)
+            outputs = model(images, keep, snr_db, error, labels, arrived, quantise=quantise, training=True)
+            terms = task_losses(model, outputs, images, labels, keep, task, *weights)
             if stage.terms is not None:
                 terms = {name: value for name, value in terms.items() if name in stage.terms}
             hits = ops.mean(ops.cast(ops.equal(ops.argmax(outputs["logits"], axis=-1), labels), "float32"))

@@ -18,9 +18,11 @@ _CODECS: dict[str, dict[str, Any]] = {
         "similarity": {"weight": 0.01},
     },
     "jscc": {"bottleneck": "analog", "masking": {"ratio": 0.0}},
-    "jpeg-ldpc": {"bottleneck": "none", "masking": {"ratio": 0.0}},
+    "jpeg-ldpc": {"bottleneck": "none", "masking": {"ratio": 0.0}, "decoder": {"knows_snr": False}},
 }
-_TRAIN: dict[str, dict[str, Any]] = {"jpeg-ldpc": {"channel": "none", "pretrain_epochs": 0}}
+_TRAIN: dict[str, dict[str, Any]] = {
+    "jpeg-ldpc": {"channel": "none", "pretrain_epochs": 0, "snr_range_db": None, "reconstruction_weight": 0.0}
+}
 SYSTEMS: dict[str, tuple[str, bool]] = {  # scheme → its codec, and whether it is trained against semantic noise
     f"{codec}{'+at' if adversarial else ''}": (codec, adversarial) for codec in _CODECS for adversarial in (False, True)
 }

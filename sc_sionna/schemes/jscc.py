@@ -12,8 +12,8 @@ from sc_sionna.attacks.victim import CodecVictim
 from sc_sionna.core import rng
 from sc_sionna.core.backend import compile_function
 from sc_sionna.core.errors import UserError
+from sc_sionna.phy.analog_link import AnalogLink
 from sc_sionna.phy.budget import Budget
-from sc_sionna.phy.link import AnalogLink
 from sc_sionna.schemes.base import AirSurface, Batch, BatchKey, Predictor
 from sc_sionna.semantic.codec import SemanticCodec, make_masking
 from sc_sionna.settings import LinkSettings

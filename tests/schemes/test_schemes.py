@@ -155,7 +155,9 @@ def test_best_effort_shows_what_the_decoder_makes_of_the_bits(job: AccuracyJob, 
     assert counts["undecodable"] == mean_counts["undecodable"] > 0  # still lost, and counted
     np.testing.assert_array_equal(effort["received_bits"], mean["received_bits"])
     arrived = ~effort["undecodable"]
-    np.testing.assert_array_equal(effort["predictions"][arrived], best_effort.error_free_predictions(batch, 6.0)[arrived])
+    np.testing.assert_array_equal(
+        effort["predictions"][arrived], best_effort.error_free_predictions(batch, 6.0)[arrived]
+    )
     assert not effort["shown_as_mean"][arrived].any()
 
     payloads, blocks, error_free = best_effort._source(batch)

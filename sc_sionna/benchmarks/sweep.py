@@ -121,7 +121,7 @@ def _forget(system: Any) -> None:
     """Drop what a system keeps from one SNR to the next."""
     system._sent.clear()
     if isinstance(system, MaskedVqvaeScheme):
-        system._intact.clear()
+        system._error_free.clear()
 
 
 def format_sweep(bench: SweepBench) -> str:
@@ -130,7 +130,7 @@ def format_sweep(bench: SweepBench) -> str:
     names = list(dict.fromkeys(name for way in ways for name in bench.stages[way]))
     lines = [
         f"Main job on the digits, {bench.points} points of {bench.images} images, compiled beforehand; *plain*: Sionna's "
-        "decoder, sources and intact images worked on at every SNR anew",
+        "decoder, sources and error-free images worked on at every SNR anew",
         "",
         "| seconds | " + " | ".join(ways) + " |",
         "|---" * (len(ways) + 1) + "|",

@@ -184,7 +184,7 @@ class AccuracyExperiment(Experiment):
         if threat is not None:
             noise = SemanticNoise({"error-free": threat}, self.settings.seed, lambda count: self._train().head(count))
             batches = [replace(b, images=noise.images(system, "error-free", b)) for b in batches]
-        return sum(int((system.intact(b, top) == b.labels).sum()) for b in batches) / len(self.images)
+        return sum(int((system.error_free_predictions(b, top) == b.labels).sum()) for b in batches) / len(self.images)
 
     def draw(self, record: Record, path: Path) -> None:
         if self.figure is not None:

@@ -4,7 +4,7 @@ A system's name is a scheme's, with ``@VARIANT`` for weights of a sub-folder of 
 for settings of the codec that are changed at test time: ``masked-vqvae@J16``, ``masked-vqvae+fim[masking.ratio=0.25]``.
 
 Each ``transmit`` is the block diagram, a line per arrow. What does not depend on the SNR (kept patches, encoder, JPEG
-streams, the classification of an image that arrived intact) is done once per batch and reused over a sweep.
+streams, the classification of an image that arrived without error) is done once per batch and reused over a sweep.
 """
 
 from __future__ import annotations

@@ -55,7 +55,7 @@ class Scheme(Protocol):
 
     * ``transmit(batch, snr_db, interference)``: named outputs, among them ``predictions`` [B]; ``interference`` is what an
       attacker adds at the receive antennas, complex [B, U, rx], or None
-    * ``intact(batch, snr_db)``: predictions [B] if nothing went wrong on the air
+    * ``error_free_predictions(batch, snr_db)``: predictions [B] where nothing goes wrong on the air
     * ``counts(batch, outputs)``: the integers of a batch, see :mod:`sc_sionna.sweep.metrics`
     * ``budget(images)``: cost of an image on the air, the mean over uint8 images ``[M, H, W, 3]`` where it varies
     * ``victim()``: the pass from image to class that an attacker at the source differentiates
@@ -67,7 +67,7 @@ class Scheme(Protocol):
 
     def transmit(self, batch: Batch, snr_db: float, interference: np.ndarray | None = None) -> dict[str, Any]: ...
 
-    def intact(self, batch: Batch, snr_db: float) -> np.ndarray: ...
+    def error_free_predictions(self, batch: Batch, snr_db: float) -> np.ndarray: ...
 
     def counts(self, batch: Batch, outputs: dict[str, Any]) -> dict[str, int]: ...
 

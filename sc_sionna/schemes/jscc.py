@@ -12,8 +12,8 @@ from sc_sionna.attacks.victim import CodecVictim
 from sc_sionna.core import rng
 from sc_sionna.core.backend import compile_function
 from sc_sionna.core.errors import UserError
+from sc_sionna.phy.analog_link import AnalogLink
 from sc_sionna.phy.budget import Budget
-from sc_sionna.phy.link import AnalogLink
 from sc_sionna.schemes.base import AirSurface, Batch, BatchKey, Predictor
 from sc_sionna.semantic.codec import SemanticCodec, make_masking
 from sc_sionna.settings import LinkSettings
@@ -37,7 +37,7 @@ class JsccScheme:
         self._encode = compile_function(codec.encode)
         self._predict = Predictor(lambda received, keep, snr_db: codec.decode(received, keep, snr_db)["logits"])
         self._sent: dict[BatchKey, tuple[np.ndarray, np.ndarray]] = {}
-        self._intact: dict[tuple[BatchKey, float], np.ndarray] = {}
+        self._error_free: dict[tuple[BatchKey, float], np.ndarray] = {}
 
     def _source(self, batch: Batch) -> tuple[np.ndarray, np.ndarray]:
         if batch.key not in self._sent:
@@ -46,13 +46,13 @@ class JsccScheme:
             self._sent[batch.key] = keep, np.asarray(features)
         return self._sent[batch.key]
 
-    def intact(self, batch: Batch, snr_db: float) -> np.ndarray:
+    def error_free_predictions(self, batch: Batch, snr_db: float) -> np.ndarray:
         told = snr_db if self.codec.settings.decoder.knows_snr else 0.0
         key = batch.key, told
-        if key not in self._intact:
+        if key not in self._error_free:
             keep, features = self._source(batch)
-            self._intact[key] = self._predict(features, keep, np.full(len(keep), told, np.float32))
-        return self._intact[key]
+            self._error_free[key] = self._predict(features, keep, np.full(len(keep), told, np.float32))
+        return self._error_free[key]
 
     def transmit(self, batch: Batch, snr_db: float, interference: np.ndarray | None = None) -> dict[str, Any]:
         keep, features = self._source(batch)  # images -> [B, N, D]

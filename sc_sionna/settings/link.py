@@ -31,6 +31,9 @@ class LinkSettings(Settings):
     )
     precoder: str = Field("svd", description="'svd', 'dft', or module:Class")
     channel: str = Field("rayleigh", description="'rayleigh', 'awgn', or module:Class")
+    normalize_channel: bool = Field(
+        False, description="true to scale a channel model by the ensemble's mean of |h|², measured when it is built"
+    )
     coherence: Literal["image", "symbol"] | int = Field(
         "image", description="how long one fading realisation lasts: 'image', 'symbol', or a number of channel uses"
     )

@@ -32,6 +32,8 @@ _IRRELEVANT = ("max_block_bits",)
 def calibration_key(link: LinkSettings, payload_bits: int) -> str:
     """Name of a calibration: a hash of the link's settings and the payload."""
     relevant = {k: v for k, v in link.model_dump().items() if k not in _IRRELEVANT}
+    if not link.normalize_channel:  # the calibrations that are shipped are older than this setting
+        del relevant["normalize_channel"]
     return settings_hash({"link": relevant, "payload_bits": payload_bits})[:16]
 
 
@@ -90,7 +92,7 @@ class CalibratedRange:
 
 
 class AnalogChannel:
-    """Draws the noise that :class:`~sc_sionna.phy.link.AnalogLink` adds to symbols, one fading realisation per image.
+    """Draws the noise that :class:`~sc_sionna.phy.analog_link.AnalogLink` adds to symbols, one fading realisation per image.
 
     With y = G x + n, G = H P, the unbiased LMMSE estimate is x + noise of variance no_eff = 1/c - 1 per stream, where c is
     the diagonal of (G^H G + no·I)^{-1} G^H G. Along singular vectors that noise is Gaussian exactly, without residual
@@ -147,7 +149,8 @@ class TrainingChannel:
                 else load_range(preset.link, self.payload, self.range_db, cache_dir)
             )
             return
-        from sc_sionna.phy.link import AnalogLink, DigitalLink
+        from sc_sionna.phy.analog_link import AnalogLink
+        from sc_sionna.phy.link import DigitalLink
 
         num_streams = preset.link.num_streams
         self._channel = (

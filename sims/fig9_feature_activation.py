@@ -105,7 +105,7 @@ def measure(
     for name in present:
         codec, _ = load_scheme_codec(name, dataset, weights)
         victim = CodecVictim(codec, make_masking(codec.settings, codec.candidate_positions()), snr_db=snr_db)
-        noisy = SourceAttack(victim, settings)(images, labels, rng.generator(seed, "semantic noise", name))
+        noisy = SourceAttack(victim, settings).craft(images, labels, rng.generator(seed, "semantic noise", name)).images
         every = np.arange(codec.settings.num_patches, dtype=np.int32)
 
         def features(x: Any, codec: Any = codec, every: np.ndarray = every) -> tuple[Any, Any]:

@@ -9,8 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from sc_sionna.attacks.objective import LOSSES, NO_GRADIENT, Objective
-from sc_sionna.attacks.source import as_inputs
+from sc_sionna.attacks.objective import ATTACK_LOSSES, NO_GRADIENT, Objective, as_inputs
 from sc_sionna.attacks.victim import Victim
 from sc_sionna.core.errors import UserError
 
@@ -38,7 +37,7 @@ def gradient_health(
     images, labels = as_inputs(images, labels)
     found: list[Finding] = []
     for loss in ("cross_entropy", "margin"):
-        objective = Objective(victim, LOSSES[loss], draws, batch_size)
+        objective = Objective(victim, ATTACK_LOSSES[loss], draws, batch_size)
         target = objective.target(images, labels, generator)
         try:
             _, gradient = objective.gradient(images, target, objective.draw(len(images), generator))

@@ -82,7 +82,7 @@ def bench_attack(quick: bool = False, seed: int = 1) -> AttackBench:
     runs: dict[str, tuple[int, Callable[[np.random.Generator], Any]]] = {
         PASS: (1, lambda g: ops.convert_to_numpy(passes(*drawn(g))[1][-1])),
         TRAINING: (1, lambda g: step(images, *drawn(g))[1]),
-        ATTACK: (ATTACK_STEPS, lambda g: attack(images, labels, g)),
+        ATTACK: (ATTACK_STEPS, lambda g: attack.craft(images, labels, g)),
     }
     times: dict[str, list[float]] = {name: [] for name in runs}
     for repetition in range(-2, repetitions):  # the first two compile and warm up

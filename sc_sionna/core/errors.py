@@ -9,3 +9,6 @@ class UserError(ValueError):
     The message is one line that names the value, the limit and the remedy. The command line prints it without a
     traceback and exits with code 2.
     """
+
+    # Keras appends all arguments to what is raised within a layer's call, unless it finds this mark: one line stays one
+    _keras_call_info_injected = True

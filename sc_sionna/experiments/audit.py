@@ -13,8 +13,9 @@ import numpy as np
 from pydantic import Field, model_validator
 
 from sc_sionna.attacks.adaptive_settings import AdaptiveSettings
+from sc_sionna.attacks.ball import random_sign_noise
 from sc_sionna.attacks.checks import Finding, findings, gradient_health
-from sc_sionna.attacks.source import SourceAttack, SourceAttackSettings, random_sign_noise
+from sc_sionna.attacks.source import SourceAttack, SourceAttackSettings
 from sc_sionna.attacks.suite import AdaptiveSuite, worst_case
 from sc_sionna.attacks.victim import Victim
 from sc_sionna.core import rng
@@ -145,7 +146,7 @@ class Audit:
             attack = SourceAttack(system.victim(), values)
             if draws == s.paper_draws[0] or not repeats:
                 single = attack.at(s.epsilon, 1)
-                yield FGSM, single(self.images, self.labels, stream(FGSM)), None
+                yield FGSM, single.craft(self.images, self.labels, stream(FGSM)).images, None
             name = paper_attack(draws)
             crafted = attack.craft(self.images, self.labels, stream(name))
             yield name, crafted.images, (crafted.losses, attack)
@@ -209,7 +210,7 @@ class Audit:
         gradient = [r for name, r in right.items() if name.startswith(("eq7", "apgd"))]
         curve = {0.0: rate["clean"], s.epsilon: rate[first]}
         for epsilon in {*(min(1.0, f * s.epsilon) for f in CURVE), max(NO_SURVIVORS, s.epsilon)} - set(curve):
-            images = attack.at(epsilon)(self.images, self.labels, self._stream("curve"))
+            images = attack.at(epsilon).craft(self.images, self.labels, self._stream("curve")).images
             curve[epsilon] = float(self.score(system, images).sum()) / trials
         return findings(
             losses=losses,

@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 
+from sc_sionna.attacks.ball import random_sign_noise
 from sc_sionna.attacks.objective import Objective
 from sc_sionna.attacks.over_the_air import OverTheAirAttack
-from sc_sionna.attacks.source import SourceAttack, random_sign_noise
+from sc_sionna.attacks.source import SourceAttack
 from sc_sionna.attacks.threats import Threat
 from sc_sionna.core import rng
 from sc_sionna.data.common import Images, to_float
@@ -49,7 +50,7 @@ class SemanticNoise:
                     same = system.name, s.loss, s.draws, s.batch_size
                     self._attacks[key[:2]] = SourceAttack(system.victim(), s, self._objectives.get(same))
                     self._objectives[same] = self._attacks[key[:2]].objective
-                self._images[key] = self._attacks[key[:2]](batch.images, batch.labels, generator)
+                self._images[key] = self._attacks[key[:2]].craft(batch.images, batch.labels, generator).images
         return self._images[key]
 
     def interference(self, system: Scheme, name: str, batch: Batch, snr_db: float) -> np.ndarray | None:

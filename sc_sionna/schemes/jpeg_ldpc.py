@@ -3,34 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from sc_sionna.attacks.victim import CodecVictim
 from sc_sionna.core.errors import UserError
 from sc_sionna.data.common import to_float
 from sc_sionna.phy.budget import Budget, digital_budget
 from sc_sionna.phy.link import DigitalLink
 from sc_sionna.schemes.base import CHUNK, AirSurface, Batch, BatchKey, Predictor
 from sc_sionna.schemes.jpeg import HEADER_BITS, JpegSettings, decode_jpeg, encode_jpeg, to_payload
+from sc_sionna.schemes.jpeg_victim import Backward, JpegVictim
 from sc_sionna.semantic.codec import SemanticCodec
+from sc_sionna.semantic.masking import FixedMasking
 from sc_sionna.settings import LinkSettings
 from sc_sionna.sweep.metrics import clustered
-
-
-@dataclass(frozen=True, eq=False)
-class JpegVictim(CodecVictim):
-    """The classifier behind JPEG; the backward pass of JPEG is the identity (BPDA)."""
-
-    jpeg: JpegSettings | None = None
-
-    def prepare(self, images: np.ndarray) -> np.ndarray:
-        assert self.jpeg is not None
-        pixels = np.round(images * 255.0).astype(np.uint8)
-        decoded = [decode_jpeg(encode_jpeg(image, self.jpeg), image.shape) for image in pixels]
-        return to_float(np.stack(decoded))  # type: ignore[arg-type]
 
 
 class JpegLdpcScheme:
@@ -151,10 +138,10 @@ class JpegLdpcScheme:
 
     # ------------------------------------------------------------------ what an attacker may use
 
-    def victim(self) -> JpegVictim:
-        """The pass from image to class where every block arrives."""
-        keep = np.arange(self.classifier.settings.num_kept, dtype=np.int32)
-        return JpegVictim(self.classifier, lambda count, _: np.tile(keep, (count, 1)), snr_db=0.0, jpeg=self.jpeg)
+    def victim(self, backward: Backward = "cubic") -> JpegVictim:
+        """The pass from image to class where every block arrives, with JPEG differentiated as ``backward`` says."""
+        every = FixedMasking(np.arange(self.classifier.settings.num_kept))
+        return JpegVictim(self.classifier, every, snr_db=0.0, jpeg=self.jpeg, backward=backward)
 
     def air_surface(self, batch: Batch, snr_db: float) -> AirSurface:
         """Signals of one code block, over which an attacker's noise repeats. The loss only says that it has no gradient."""

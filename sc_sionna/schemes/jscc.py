@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from keras import ops
 
-from sc_sionna.attacks.objective import cross_entropy
+from sc_sionna.attacks.objective import cross_entropy_per_image
 from sc_sionna.attacks.victim import CodecVictim
 from sc_sionna.core import rng
 from sc_sionna.core.backend import compile_function
@@ -91,7 +91,7 @@ class JsccScheme:
             real, imag = y[..., 0][:, :, None, :], y[..., 1][:, :, None, :]  # [B, U, 1, rx]
             pair = [ops.sum(w_real * real - w_imag * imag, -1), ops.sum(w_real * imag + w_imag * real, -1)]
             received = ops.reshape(ops.stack(pair, -1), (-1, keep.shape[1], codec.settings.code_dim))
-            return cross_entropy(codec.decode(received, keep, snr), labels, None)
+            return cross_entropy_per_image(codec.decode(received, keep, snr), labels, None)
 
         w, snr = np.asarray(w), np.full(len(keep), snr_db, np.float32)
         return AirSurface(np.asarray(y), loss, (w.real.copy(), w.imag.copy(), batch.labels, keep, snr))

@@ -8,7 +8,7 @@ from typing import Any, Literal
 import numpy as np
 from keras import ops
 
-from sc_sionna.attacks.objective import cross_entropy
+from sc_sionna.attacks.objective import cross_entropy_per_image
 from sc_sionna.attacks.victim import CodecVictim
 from sc_sionna.core import rng
 from sc_sionna.core.backend import compile_function
@@ -149,7 +149,7 @@ class MaskedVqvaeScheme:
 
         def loss(y: Any, w: Any, no_eff: Any, labels: Any, keep: Any, snr: Any) -> Any:
             outputs = codec.decode(codebook.posterior_mean(receiver(y, w, no_eff)), keep, snr)
-            return cross_entropy(outputs, labels, None)
+            return cross_entropy_per_image(outputs, labels, None)
 
         snr = np.full(len(sent.keep), snr_db, np.float32)
         received = ops.convert_to_numpy(y).reshape(len(sent.keep), -1, y.shape[-1])

@@ -1,13 +1,15 @@
 """Which patches are kept (Sec. III-A2).
 
 Both ends draw the kept patches from a shared seed, so the choice costs no bits on the link. The draw is NumPy's, outside
-the networks: it is the same on every backend, and the networks take ``keep`` as an input.
+the networks: it is the same on every backend, and the networks take ``keep`` as an input. An attacker, who knows only the
+law of the masks, may also draw them within a graph: ``in_graph(batch_size, seed)`` is the same law drawn by Keras.
 """
 
 from __future__ import annotations
 
 from typing import Any, Protocol
 
+import keras
 import numpy as np
 from keras import ops
 
@@ -17,7 +19,8 @@ from sc_sionna.semantic.patches import patchify
 class Masking(Protocol):
     """A rule that says which patches of each image are sent; a config names it as ``module:Class``.
 
-    The class is built with ``num_patches`` and ``num_kept``.
+    The class is built with ``num_patches`` and ``num_kept``. A method ``in_graph(batch_size, seed)``, the same law as
+    tensors, is wanted only where an attack draws for itself.
     """
 
     def __call__(self, batch_size: int, rng: np.random.Generator) -> np.ndarray:
@@ -35,6 +38,9 @@ class UniformMasking:
     def __call__(self, batch_size: int, rng: np.random.Generator) -> np.ndarray:
         noise = rng.random((batch_size, self.num_patches))
         return np.sort(np.argsort(noise, axis=1)[:, : self.num_kept], axis=1).astype(np.int32)
+
+    def in_graph(self, batch_size: Any, seed: keras.random.SeedGenerator) -> Any:
+        return _smallest(keras.random.uniform((batch_size, self.num_patches), seed=seed), self.num_kept)
 
 
 class NoiseRelatedMasking:
@@ -61,6 +67,24 @@ class NoiseRelatedMasking:
         keys = self.log_weights + rng.gumbel(size=(batch_size, self.num_patches))
         return np.sort(np.argsort(keys, axis=1)[:, : self.num_kept], axis=1).astype(np.int32)
 
+    def in_graph(self, batch_size: Any, seed: keras.random.SeedGenerator) -> Any:
+        uniform = keras.random.uniform((batch_size, self.num_patches), seed=seed)
+        gumbel = -ops.log(-ops.log(uniform + 1e-30))  # a uniform number may be 0
+        return _smallest(gumbel + ops.convert_to_tensor(self.log_weights, dtype="float32"), self.num_kept)
+
+
+class FixedMasking:
+    """The same ``positions``, increasing, of every image; nothing is drawn."""
+
+    def __init__(self, positions: np.ndarray) -> None:
+        self.positions = np.asarray(positions, np.int32)
+
+    def __call__(self, batch_size: int, rng: np.random.Generator) -> np.ndarray:
+        return np.tile(self.positions, (batch_size, 1))
+
+    def in_graph(self, batch_size: Any, seed: keras.random.SeedGenerator) -> Any:
+        return ops.tile(ops.convert_to_tensor(self.positions)[None], (batch_size, 1))
+
 
 class MaskingAmong:
     """A rule that draws among some positions: ``masking`` was built with their number and draws their ranks.
@@ -74,6 +98,20 @@ class MaskingAmong:
 
     def __call__(self, batch_size: int, rng: np.random.Generator) -> np.ndarray:
         return self.candidates[self.masking(batch_size, rng)]
+
+    @property
+    def in_graph(self) -> Any:
+        """The inner rule's draw of ranks, as positions; None where that rule draws on the host only."""
+        ranks = getattr(self.masking, "in_graph", None)
+        if ranks is None:
+            return None
+        candidates = ops.convert_to_tensor(self.candidates)
+        return lambda batch_size, seed: ops.take(candidates, ranks(batch_size, seed), axis=0)
+
+
+def _smallest(keys: Any, count: int) -> Any:
+    """Positions of the ``count`` smallest of each row, increasing: int32 ``[B, count]``."""
+    return ops.cast(ops.sort(ops.argsort(keys, axis=1)[:, :count], axis=1), "int32")
 
 
 def gradient_energy(gradients: np.ndarray, patch_size: int) -> np.ndarray:

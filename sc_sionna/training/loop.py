@@ -156,7 +156,7 @@ class Trainer:
                 self.settings.attack_epsilon * self._ramp(self.settings.epsilon_warmup, task, epoch + 1)
             )
         for clean, labels in self._batches(generator):
-            images = clean if attack is None else attack(clean, labels, generator)
+            images = clean if attack is None else attack.craft(clean, labels, generator).images
             keep = self.masking(len(images), generator)
             snr_db = self.channel.draw_snr(len(images), generator)
             # masked pre-training is error-free: with the channel in it the encoder settles on means
@@ -206,7 +206,7 @@ class Trainer:
             labels = self.val.labels[start : start + EVAL_BATCH]
             images = clean
             if self.attack is not None and task == "classify":
-                images = self.attack(clean, labels, rng.generator(s.seed, "validation attack", start))
+                images = self.attack.craft(clean, labels, rng.generator(s.seed, "validation attack", start)).images
             for repeat in range(s.val_repeats):
                 generator = rng.generator(s.seed, "validation", repeat, start)
                 keep = self.masking(len(images), generator)

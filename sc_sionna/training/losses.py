@@ -12,7 +12,7 @@ from sc_sionna.semantic.patches import patchify
 from sc_sionna.semantic.similarity import similarity_loss
 
 
-def cross_entropy(logits: Any, labels: Any, label_smoothing: float = 0.0) -> Any:
+def mean_cross_entropy(logits: Any, labels: Any, label_smoothing: float = 0.0) -> Any:
     """Mean cross entropy of logits ``[B, C]`` against labels int32 ``[B]``."""
     num_classes = logits.shape[-1]
     target = ops.one_hot(labels, num_classes, dtype="float32")
@@ -49,10 +49,10 @@ def task_losses(
     """
     s = model.settings
     if task == "classify":
-        terms = {"task": cross_entropy(outputs["logits"], labels, smoothing)}
+        terms = {"task": mean_cross_entropy(outputs["logits"], labels, smoothing)}
         scores = outputs.get("importance_logits", [])
         if scores:
-            terms["importance"] = s.importance.weight * sum(cross_entropy(p, labels, smoothing) for p in scores)
+            terms["importance"] = s.importance.weight * sum(mean_cross_entropy(p, labels, smoothing) for p in scores)
             terms["importance"] /= len(scores)
         if reconstruction_weight:
             error = masked_reconstruction(outputs["image"], images, keep, s.patch_size, s.num_patches)

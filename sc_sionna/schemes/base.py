@@ -50,7 +50,7 @@ class AirSurface(NamedTuple):
     inputs: tuple[Any, ...]
 
 
-class System(Protocol):
+class Scheme(Protocol):
     """A scheme.
 
     * ``transmit(batch, snr_db, interference)``: named outputs, among them ``predictions`` [B]; ``interference`` is what an

@@ -19,7 +19,7 @@ from sc_sionna.semantic.codec import SemanticCodec, make_masking
 from sc_sionna.settings import LinkSettings
 
 
-class JsccSystem:
+class JsccScheme:
     """JSCC with the ViT architecture (Sec. V; Bourtsoulatze et al. 2019, doi:10.1109/TCCN.2019.2919300).
 
     image → features of all patches → power normalised per image → symbols → link → symbols → features → class.

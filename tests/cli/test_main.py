@@ -66,7 +66,7 @@ def files(folder: Path) -> list[str]:
         (("digits", "--dataset", "mnist"), ("dataset = 'mnist': unknown", "--data-dir")),
         (("digits", "--set", "link.channel=rice"), ("channel = 'rice': unknown", "rayleigh")),
         (("digits", "--set", "link.precoder=zf"), ("precoder = 'zf': unknown",)),
-        (("digits", "--set", "codec.masking.rule=random"), ("masking = 'random': unknown",)),
+        (("digits", "--set", "codec.masking.rule=random"), ("masking.rule = 'random': unknown",)),
         (("digits", "--set", "codec.dims=32"), ("unknown setting 'dims' of CodecSettings",)),
         (("digits", "--set", "model.dim=32"), ("--set 'model.dim=32': unknown", "GROUP")),
         (("digits", "--set", "codec.masking.ratio=1.0"), ("masking.ratio = 1.0", "[0, 1)")),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +16,7 @@ from sc_sionna.cli.parsing import parse_changes, parse_snr_range
 from sc_sionna.core import rng
 from sc_sionna.core.atomic import make_folder
 from sc_sionna.core.errors import UserError
-from sc_sionna.data import Images, load
+from sc_sionna.data import load
 from sc_sionna.data.common import to_float
 from sc_sionna.semantic.codec import make_masking
 from sc_sionna.semantic.weights import save_weights, weights_name
@@ -89,9 +88,6 @@ def train_preset(
         )
     for folder in (out, run_dir):
         make_folder(folder)
-    if fresh:  # only what a run writes, and only now that the new one can begin: the folder may hold more
-        for file in ("checkpoint.npz", "log.jsonl"):
-            (run_dir / file).unlink(missing_ok=True)
     report = _Report(quiet)
     words = " ".join(["python -m sc_sionna", *arguments])
 
@@ -102,7 +98,7 @@ def train_preset(
         print(f"weights after masked pre-training: {path}")
 
     with report.live:
-        trainer = _start(preset, train, val, run_dir, report, start_from, keep_pretrained)
+        trainer = Trainer(preset, train, val, run_dir, report, start_from, keep_pretrained, fresh)
         model = trainer.run()
     if preset.train.epochs == 0:
         return
@@ -129,25 +125,6 @@ def _metric(trainer: Trainer, task: str) -> dict[str, Any]:
         "training_images": len(trainer.train),
         "training_seconds": round(trainer.state["seconds"]),
     }
-
-
-def _start(
-    preset: Preset,
-    train: Images,
-    val: Images,
-    run_dir: Path,
-    report: _Report,
-    weights: Path | None,
-    finished: Callable[[str], None],
-) -> Trainer:
-    """The trainer, from the start or from a file of weights; UserError where the file does not fit."""
-    try:
-        return Trainer(preset, train, val, run_dir, report, weights, finished)
-    except (OSError, KeyError, ValueError) as error:  # h5py and Keras each raise their own kinds
-        if weights is None or isinstance(error, UserError):
-            raise
-        reason = str(error).strip().splitlines()[0]
-        raise UserError(f"--start-from {weights}: not weights of this preset, or truncated ({reason})") from None
 
 
 def calibrate_preset(preset_name: str, snr_text: str, out: Path, images: int, changes: list[str]) -> None:

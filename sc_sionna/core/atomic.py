@@ -44,3 +44,17 @@ def write_bytes(path: Path, data: bytes) -> None:
 def write_text(path: Path, text: str) -> None:
     """:func:`write_bytes` of UTF-8 text."""
     write_bytes(path, text.encode())
+
+
+def remove_scratch(path: Path) -> list[Path]:
+    """Remove what killed writers of ``path`` left beside it, and say what; call it while no other may write the file."""
+    prefix = f".{path.name}."
+    length = len(prefix) + 8  # mkstemp adds eight characters
+    found = [
+        entry
+        for entry in (path.parent.iterdir() if path.parent.is_dir() else ())
+        if entry.name.startswith(prefix) and len(entry.name) == length and entry.is_file()
+    ]
+    for entry in found:
+        entry.unlink(missing_ok=True)
+    return found

@@ -12,7 +12,7 @@ from keras import ops
 from sc_sionna.attacks.victim import CodecVictim, Relaxation, Sampler, Victim
 from sc_sionna.schemes import JsccScheme, MaskedVqvaeScheme, Scheme
 from sc_sionna.settings import LinkSettings
-from sc_sionna.training.channel import AnalogChannel, load_calibrated
+from sc_sionna.training.channel import AnalogChannel, ensure_calibration, load_calibrated
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,10 +33,11 @@ class AnalogVictim(CodecVictim):
 def adaptive_victims(system: Scheme, link: LinkSettings, snr_db: float, cache_dir: Path) -> dict[str, Victim]:
     """A system by the passes that the adaptive suite attacks, the one that runs first; its channel at ``snr_db``.
 
-    cache_dir : where the error rates of the link at an SNR are kept that the package has none for
+    cache_dir : where the error rates of the link at an SNR are measured into that the package has none for
     """
     if isinstance(system, MaskedVqvaeScheme):
         payload = system.codec.payload_length
+        ensure_calibration(link, payload, [snr_db], cache_dir)
         channel = load_calibrated(link, payload, snr_db, cache_dir)
         relaxations: tuple[Relaxation, ...] = ("straight-through", "soft", "unquantised")
         return {

@@ -10,7 +10,7 @@ variance follows from H in closed form.
 
 from __future__ import annotations
 
-import json
+import hashlib
 import math
 from pathlib import Path
 from typing import Any
@@ -18,10 +18,12 @@ from typing import Any
 import numpy as np
 
 from sc_sionna.core import rng
-from sc_sionna.core.atomic import make_folder, write_text
+from sc_sionna.core.atomic import make_folder, remove_scratch
 from sc_sionna.core.errors import UserError
+from sc_sionna.core.lock import ProcessLock
 from sc_sionna.semantic.codec import SemanticCodec
 from sc_sionna.settings import LinkSettings, Preset, settings_hash
+from sc_sionna.training.calibration_file import read_calibration, write_calibration
 
 CALIBRATION_DIR = Path(__file__).parent / "calibration"
 NUM_QUANTILES = 257
@@ -141,10 +143,13 @@ class TrainingChannel:
         if self.payload == 0 or self.kind == "none":
             return
         if self.kind == "calibrated":
+            if analog:
+                self._channel = AnalogChannel(preset.link, self.snr_db)
+                return
+            snrs_db = [self.snr_db] if self.range_db is None else calibrated_snrs(self.range_db)
+            ensure_calibration(preset.link, self.payload, snrs_db, cache_dir)
             self._channel = (
-                AnalogChannel(preset.link, self.snr_db)
-                if analog
-                else load_calibrated(preset.link, self.payload, self.snr_db, cache_dir)
+                load_calibrated(preset.link, self.payload, self.snr_db, cache_dir)
                 if self.range_db is None
                 else load_range(preset.link, self.payload, self.range_db, cache_dir)
             )
@@ -158,6 +163,13 @@ class TrainingChannel:
             if analog
             else DigitalLink(preset.link, self.payload)
         )
+
+    @property
+    def calibration_sha256(self) -> str | None:
+        """Of the rates that errors are drawn from, hex; None for a channel that is not calibrated."""
+        if not isinstance(self._channel, CalibratedChannel | CalibratedRange):
+            return None
+        return hashlib.sha256(self._channel.quantiles.tobytes()).hexdigest()
 
     def draw_snr(self, batch_size: int, generator: np.random.Generator) -> np.ndarray:
         """SNR of each image in dB, float32 ``[B]``: uniform in the range of the settings, or their one SNR."""
@@ -214,46 +226,71 @@ def random_arrivals(batch_size: int, num_kept: int, share: float, generator: np.
     return rank < count[:, None]
 
 
-def load_calibrated(link: LinkSettings, payload_bits: int, snr_db: float, cache_dir: Path | None = None) -> Any:
-    """The calibrated channel of a link at an SNR: from the package, from ``cache_dir``, or measured now.
+def load_calibrated(
+    link: LinkSettings, payload_bits: int, snr_db: float, cache_dir: Path | None = None
+) -> CalibratedChannel:
+    """The calibrated channel of a link at an SNR, from the package or from ``cache_dir``. Nothing is measured or written.
 
-    Raises UserError where it is in neither place and the link cannot be run (no TensorFlow and Sionna).
+    Raises
+    ------
+    UserError
+        It is in neither place, or its file is damaged.
     """
-    key = calibration_key(link, payload_bits)
-    snr_key = repr(float(snr_db))
-    for folder in (CALIBRATION_DIR, cache_dir):
-        path = None if folder is None else folder / f"{key}.json"
-        if path is not None and path.is_file():
-            quantiles = _read_calibration(path)["quantiles"]
-            if snr_key in quantiles:
-                return CalibratedChannel(np.array(quantiles[snr_key]))
+    quantiles = _find(link, payload_bits, snr_db, cache_dir)
+    if quantiles is None:
+        raise UserError(
+            f"calibration {calibration_key(link, payload_bits)} at {snr_db:g} dB: neither shipped nor in "
+            f"{cache_dir or 'another folder'}; measure it with `python -m sc_sionna calibrate`, in Python with "
+            "ensure_calibration"
+        )
+    return CalibratedChannel(np.array(quantiles))
+
+
+def load_range(
+    link: LinkSettings, payload_bits: int, range_db: tuple[float, float], cache_dir: Path | None = None
+) -> CalibratedRange:
+    """The calibrated channel over a range of SNRs, at every whole dB in it and at those just outside."""
+    return CalibratedRange(
+        {snr: load_calibrated(link, payload_bits, snr, cache_dir) for snr in calibrated_snrs(range_db)}
+    )
+
+
+def calibrated_snrs(range_db: tuple[float, float]) -> list[float]:
+    """Every whole dB in a range of SNRs and those just outside."""
+    return [float(snr) for snr in range(math.floor(range_db[0]), math.ceil(range_db[1]) + 1)]
+
+
+def ensure_calibration(link: LinkSettings, payload_bits: int, snrs_db: list[float], cache_dir: Path) -> None:
+    """Measure into ``cache_dir`` what neither the package nor that folder has of a link's calibration.
+
+    Raises
+    ------
+    UserError
+        Something is missing and the link cannot be run (no TensorFlow and Sionna), or the folder cannot be written.
+    """
+    missing = [snr for snr in snrs_db if _find(link, payload_bits, snr, cache_dir) is None]
+    if not missing:
+        return
     try:
         import sionna  # noqa: F401
     except ImportError:
         raise UserError(
-            f"training channel = 'calibrated': no calibration {key} at {snr_db} dB is shipped and Sionna is not "
-            "installed to measure one; run `python -m sc_sionna calibrate` where it is, or set channel = 'none'"
+            f"training channel = 'calibrated': no calibration {calibration_key(link, payload_bits)} at {missing[0]:g} dB is "
+            f"in the package or in {cache_dir}, and Sionna is not installed to measure one; run "
+            f"`python -m sc_sionna calibrate --out {cache_dir}` where it is, or set channel = 'none'"
         ) from None
-    quantiles = save_calibration(cache_dir or CALIBRATION_DIR, link, payload_bits, [snr_db])
-    return CalibratedChannel(np.array(quantiles[snr_key]))
+    save_calibration(cache_dir, link, payload_bits, missing)
 
 
-def load_range(
-    link: LinkSettings, payload_bits: int, range_db: tuple[float, float], cache_dir: Path
-) -> CalibratedRange:
-    """The calibrated channel over a range of SNRs, at every whole dB in it and at those just outside."""
-    snrs_db = range(math.floor(range_db[0]), math.ceil(range_db[1]) + 1)
-    return CalibratedRange({float(snr): load_calibrated(link, payload_bits, float(snr), cache_dir) for snr in snrs_db})
-
-
-def _read_calibration(path: Path) -> dict[str, Any]:
-    """The table of a calibration file; UserError where it is truncated or something else."""
-    try:
-        table: dict[str, Any] = json.loads(path.read_text())
-        dict(table["quantiles"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise UserError(f"{path}: truncated or not a calibration ({error}); remove it and calibrate again") from None
-    return table
+def _find(link: LinkSettings, payload_bits: int, snr_db: float, cache_dir: Path | None) -> list[float] | None:
+    """Quantiles at an SNR from the package or from ``cache_dir``; None where neither has them."""
+    for folder in (CALIBRATION_DIR, cache_dir):
+        path = None if folder is None else folder / f"{calibration_key(link, payload_bits)}.json"
+        if path is not None and path.is_file():
+            levels = read_calibration(path)["quantiles"].get(repr(float(snr_db)))
+            if levels is not None:
+                return levels
+    return None
 
 
 def save_calibration(
@@ -261,12 +298,18 @@ def save_calibration(
 ) -> dict[str, list[float]]:
     """Measure the link at each SNR and keep the quantiles in ``folder``; returns them by SNR."""
     path = folder / f"{calibration_key(link, payload_bits)}.json"
-    table = _read_calibration(path) if path.is_file() else {"quantiles": {}}
+    table = read_calibration(path) if path.is_file() else {"quantiles": {}}
     make_folder(folder)
-    for snr_db in snrs_db:
-        rates = measure_rates(link, payload_bits, float(snr_db), images)
-        levels = np.quantile(rates, np.linspace(0, 1, NUM_QUANTILES))
-        table["quantiles"][repr(float(snr_db))] = [round(float(q), 6) for q in levels]
-    table |= {"link": link.model_dump(), "payload_bits": payload_bits, "images": images}
-    write_text(path, json.dumps(table, indent=None) + "\n")
+    lock = folder / f".{path.stem}.lock"
+    held = ProcessLock(lock, path, "calibration", "choose another folder")
+    try:
+        remove_scratch(path)
+        for snr_db in snrs_db:
+            rates = measure_rates(link, payload_bits, float(snr_db), images)
+            levels = np.quantile(rates, np.linspace(0, 1, NUM_QUANTILES))
+            table["quantiles"][repr(float(snr_db))] = [round(float(q), 6) for q in levels]
+        write_calibration(path, table | {"link": link.model_dump(), "payload_bits": payload_bits, "images": images})
+    finally:
+        lock.unlink(missing_ok=True)
+        held.release()
     return table["quantiles"]

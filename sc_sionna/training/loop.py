@@ -8,47 +8,34 @@ from (seed, stage, epoch) alone, so a killed run goes on as if it was not.
 
 from __future__ import annotations
 
-import json
 import math
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import keras
 import numpy as np
 from keras import ops
 
 from sc_sionna.attacks.source import SourceAttack, SourceAttackSettings
 from sc_sionna.attacks.victim import CodecVictim
 from sc_sionna.core import rng
-from sc_sionna.core.atomic import write_text
 from sc_sionna.core.backend import compile_function
 from sc_sionna.core.errors import UserError
 from sc_sionna.data.common import Images, to_float
 from sc_sionna.semantic.codebook import usage
 from sc_sionna.semantic.codec import SemanticCodec, make_masking
 from sc_sionna.semantic.content import payload_content, variance_within
-from sc_sionna.semantic.weights import warm_start
-from sc_sionna.settings import Preset, TrainSettings, settings_hash
+from sc_sionna.semantic.weights import file_identity, warm_start
+from sc_sionna.settings import Preset, TrainSettings
 from sc_sionna.training import checkpoint
 from sc_sionna.training.augment import augment
 from sc_sionna.training.channel import TrainingChannel, random_arrivals
+from sc_sionna.training.optimizer import make_optimizer, precision
+from sc_sionna.training.run_folder import RunFolder, inputs_of, log_line
 from sc_sionna.training.step import make_step, stages_of
 
 EVAL_BATCH = 256
-
-
-@contextmanager
-def precision(policy: str) -> Iterator[None]:
-    """Build layers under a Keras precision policy and restore the previous one."""
-    previous = keras.config.dtype_policy()
-    keras.config.set_dtype_policy(policy)
-    try:
-        yield
-    finally:
-        keras.config.set_dtype_policy(previous)
 
 
 class Trainer:
@@ -56,10 +43,13 @@ class Trainer:
 
     preset : settings of the scheme
     train, val : images of the training and the validation split
-    run_dir : folder of the checkpoint, the log (one JSON line per epoch) and a calibration measured on the way
+    run_dir : folder of the checkpoint, the log (one JSON line per epoch) and a calibration measured on the way; locked
+        while ``run()`` is at work
     report : called with each epoch's log line
     start_from : weights of a trained codec to start from instead of the pre-training stage, or None
     finished : called with the task of each stage but the last when it ends; the model has its best weights then
+    fresh : forget an earlier run in ``run_dir`` when this one begins
+    code : what the caller knows of the code that runs; a run is continued only with the same
     """
 
     def __init__(
@@ -71,10 +61,12 @@ class Trainer:
         report: Callable[[dict[str, Any]], None] = lambda line: None,
         start_from: Path | None = None,
         finished: Callable[[str], None] = lambda task: None,
+        fresh: bool = False,
+        code: Any = None,
     ) -> None:
         self.preset, self.train, self.val, self.report, self.finished = preset, train, val, report, finished
         self.settings: TrainSettings = preset.train
-        self.run_dir = run_dir
+        self.folder, self.fresh = RunFolder(run_dir), fresh
         rng.set_global_seeds(self.settings.seed, "weights")
         with precision(self.settings.precision):
             self.model = SemanticCodec(preset.codec).initialise()
@@ -87,20 +79,26 @@ class Trainer:
         self.attack = self._make_attack()
         pretrain = 0 if start_from is not None else self.settings.pretrain_epochs
         self.stages = [("reconstruct", pretrain), ("classify", self.settings.epochs)]
+        if not any(epochs for _, epochs in self.stages):
+            instead = "" if start_from is None else " after --start-from, which takes the place of pre-training"
+            raise UserError(f"epochs = 0: nothing to train{instead}; set epochs or pretrain_epochs to at least 1")
         if self.codebook_epoch and self.codebook_epoch >= sum(epochs for _, epochs in self.stages):
             raise UserError(
                 f"continuous_epochs = {self.codebook_epoch}: leaves no epoch with the quantiser; set it below the "
                 "epochs of all stages"
             )
         self.best: list[np.ndarray] | None = None
+        started = None if start_from is None else file_identity(start_from)
         self._forwards: dict[bool, Callable[..., Any]] = {}
         self.state: dict[str, Any] = {
-            "settings": settings_hash(preset.model_dump()),
+            "format": checkpoint.FORMAT,
+            "inputs": inputs_of(preset, train, val, started, self.channel.calibration_sha256, code),
             "stage": 0,
             "epoch": 0,
             "best_metric": None,
             "best_content": {},
             "seconds": 0.0,
+            "log": [],
         }
 
     def _make_attack(self) -> SourceAttack | None:
@@ -114,22 +112,8 @@ class Trainer:
     # ------------------------------------------------------------------ one epoch
 
     def _optimizer(self, epochs: int, task: str = "classify") -> Any:
-        s = self.settings
-        steps = math.ceil(len(self.train) / s.batch_size) * len(stages_of(s, task))
-        warmup = int(min(s.warmup_epochs, epochs / 2) * steps)
-        schedule = keras.optimizers.schedules.CosineDecay(
-            0.0 if warmup else s.learning_rate,
-            max(1, epochs * steps - warmup),
-            alpha=0.01,
-            warmup_target=s.learning_rate if warmup else None,
-            warmup_steps=warmup,
-        )
-        optimizer = keras.optimizers.AdamW(schedule, weight_decay=s.weight_decay, global_clipnorm=s.clip_norm)
-        # the codebook, positions, norms and biases live on scales of their own
-        optimizer.exclude_from_weight_decay(
-            var_list=[v for v in self.model.trainable_variables if len(v.shape) < 2 or not v.path.endswith("kernel")]
-        )
-        return optimizer
+        steps = math.ceil(len(self.train) / self.settings.batch_size) * len(stages_of(self.settings, task))
+        return make_optimizer(self.model, self.settings, epochs, steps)
 
     def _batches(self, generator: np.random.Generator) -> Iterator[tuple[np.ndarray, ...]]:
         order = generator.permutation(len(self.train))
@@ -260,17 +244,31 @@ class Trainer:
         self.model.codebook.initialise_from(sample, generator)
 
     def run(self) -> SemanticCodec:
-        self.run_dir.mkdir(parents=True, exist_ok=True)
-        stored = self._resume()
+        """Train from the start or from the checkpoint of the same inputs to the end.
+
+        Raises
+        ------
+        UserError
+            The folder cannot be written or is in use, its checkpoint is damaged or of other inputs, or validation was never
+            a finite number.
+        """
+        with self.folder.locked():
+            if self.fresh:
+                self.folder.forget()
+            self._run_stages(self._resume())
+        return self.model
+
+    def _run_stages(self, stored: dict[str, np.ndarray] | None) -> None:
         for number, (task, epochs) in enumerate(self.stages):
             if number < self.state["stage"] or epochs == 0:
                 continue
             optimizer = self._optimizer(epochs, task)
             optimizer.build(self.model.trainable_variables)
-            first = 0
-            if stored is not None and number == self.state["stage"]:
-                first = self.state["epoch"]
-                checkpoint.restore(optimizer.variables, stored, "optimizer")
+            first = self.state["epoch"] if number == self.state["stage"] else 0
+            if (
+                stored is not None and first > 0
+            ):  # before its first epoch a stage has an optimiser of its own, still fresh
+                checkpoint.restore(self.folder.checkpoint, optimizer.variables, stored, "optimizer")
             step: Callable[..., Any] | None = None
             before = sum(count for _, count in self.stages[:number])
             for epoch in range(first, epochs):
@@ -281,14 +279,13 @@ class Trainer:
                     step, self.best, self.state["best_metric"] = None, None, None
                 step = step or make_step(self.model, self.settings, task, optimizer, quantise)
                 self._train_epoch(step, optimizer, task, number, epoch, epochs, quantise)
-            self._take_best()
+            self._take_best(task)
             stored = None
             self.state |= {"stage": number + 1, "epoch": 0}
             if number + 1 < len(self.stages):
                 self.finished(task)
                 self.state |= {"best_metric": None, "best_content": {}}
-            checkpoint.save(self.run_dir / "checkpoint.npz", self.model, optimizer, self.state, None)
-        return self.model
+            self.folder.save(self.model, None, self.state, None)
 
     def _train_epoch(
         self, step: Callable[..., Any], optimizer: Any, task: str, number: int, epoch: int, epochs: int, quantise: bool
@@ -297,37 +294,36 @@ class Trainer:
         line = self._epoch(step, task, epoch, quantise)
         metric = self.validate(task, quantise)
         content = self.inspect(task, quantise)
-        if self.state["best_metric"] is None or metric >= self.state["best_metric"]:
+        best = self.state["best_metric"]
+        if math.isfinite(metric) and (best is None or metric >= best):
             self.state |= {"best_metric": metric, "best_content": content}
             self.best = [ops.convert_to_numpy(v.value).copy() for v in self.model.variables]
         self.state["seconds"] += time.monotonic() - started
         self.state |= {"stage": number, "epoch": epoch + 1}
-        checkpoint.save(self.run_dir / "checkpoint.npz", self.model, optimizer, self.state, self.best)
         line = {"stage": task, "epoch": epoch + 1, "epochs": epochs, **line, "val": metric, **content}
-        line |= {"best_val": self.state["best_metric"], "seconds": round(self.state["seconds"], 1)}
-        self._log(line)
+        line |= {
+            "best_val": metric if best is None else self.state["best_metric"],
+            "seconds": round(self.state["seconds"], 1),
+        }
+        self.state["log"] = [*self.state["log"], log_line(line)]
+        self.folder.save(self.model, optimizer, self.state, self.best)
         self.report(line)
 
-    def _log(self, line: dict[str, Any]) -> None:
-        path = self.run_dir / "log.jsonl"
-        rounded = {k: round(v, 5) if isinstance(v, float) else v for k, v in line.items()}
-        write_text(path, (path.read_text() if path.is_file() else "") + json.dumps(rounded) + "\n")
-
-    def _take_best(self) -> None:
-        if self.best is not None:
-            for variable, value in zip(self.model.variables, self.best, strict=True):
-                variable.assign(value)
+    def _take_best(self, task: str) -> None:
+        if self.best is None:
+            raise UserError(
+                f"{self.folder.path}: validation of the stage {task!r} was never a finite number; set a smaller "
+                "learning_rate, and --fresh"
+            )
+        for variable, value in zip(self.model.variables, self.best, strict=True):
+            variable.assign(value)
         self.best = None
 
     def _resume(self) -> dict[str, np.ndarray] | None:
-        path = self.run_dir / "checkpoint.npz"
-        if not path.is_file():
+        loaded = self.folder.load(self.model, self.state["inputs"], self.stages)
+        if loaded is None:
             return None
-        state, arrays = checkpoint.load_state(path)
-        if state["settings"] != self.state["settings"]:
-            raise UserError(f"{path}: belongs to other settings; use --fresh, or another --run-dir")
-        self.state = state
-        checkpoint.restore(self.model.variables, arrays, "model")
-        count = sum(name.startswith("best/") for name in arrays)
-        self.best = [arrays[f"best/{i}"] for i in range(count)] or None
+        self.state, arrays = loaded
+        checkpoint.restore(self.folder.checkpoint, self.model.variables, arrays, "model")
+        self.best = checkpoint.group_of(arrays, "best") or None
         return arrays

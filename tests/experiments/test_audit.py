@@ -18,6 +18,7 @@ from sc_sionna.schemes import JsccScheme, MaskedVqvaeScheme, available
 from sc_sionna.schemes.victims import AnalogVictim, adaptive_victims
 from sc_sionna.semantic.weights import load_codec
 from sc_sionna.settings import LinkSettings
+from sc_sionna.training.calibration_file import write_calibration
 from sc_sionna.training.channel import calibration_key
 
 EFFORT = AdaptiveSettings(steps=2, restarts=1, draws=2, queries=2, batch_size=8)
@@ -112,7 +113,8 @@ def test_the_attacker_takes_the_expectation_over_the_channel(tiny_weights: Path,
         ops.convert_to_numpy(victim.outputs(images, keep, noise)["logits"]), ops.convert_to_numpy(received), atol=1e-6
     )
     calibration = tmp_path / f"{calibration_key(link, 32)}.json"  # 8 indices of 4 bits
-    calibration.write_text(json.dumps({"quantiles": {"-3.0": [0.1, 0.3]}}))
+    table = {"quantiles": {"-3.0": [0.1, 0.3]}, "link": link.model_dump(), "payload_bits": 32, "images": 2}
+    write_calibration(calibration, table)
     digital = MaskedVqvaeScheme("masked-vqvae", load_codec("digits", "masked-vqvae", tiny_weights)[0], link)
     victims = adaptive_victims(digital, link, -3.0, tmp_path)
     assert list(victims) == ["straight-through", "soft", "unquantised"]

@@ -15,8 +15,8 @@ from sc_sionna.semantic.masking import gather_kept, scatter_kept
 from sc_sionna.semantic.patches import patchify
 from sc_sionna.semantic.weights import PACKAGED, load_codec
 from sc_sionna.settings import CodecSettings
-from sc_sionna.training.loop import precision
 from sc_sionna.training.losses import masked_reconstruction, mean_cross_entropy, task_losses
+from sc_sionna.training.optimizer import precision
 from tests.blocks import TINY
 
 

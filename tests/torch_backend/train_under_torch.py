@@ -53,7 +53,7 @@ def test_two_steps_and_weights_for_tensorflow():
 def test_calibration_that_is_not_shipped_says_what_to_do():
     from sc_sionna.core.errors import UserError
     from sc_sionna.settings import LinkSettings
-    from sc_sionna.training.channel import load_calibrated
+    from sc_sionna.training.channel import ensure_calibration
 
     with pytest.raises(UserError, match="Sionna is not installed"):
-        load_calibrated(LinkSettings(), 777, 3.0)
+        ensure_calibration(LinkSettings(), 777, [3.0], EXCHANGE)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import math
 from typing import Any
 
+from sc_sionna.core import plugins, strict_json
 from sc_sionna.core.errors import UserError
 
 MAX_POINTS = 1000
@@ -39,7 +39,10 @@ def parse_snr_range(text: str) -> list[float]:
 
 
 def parse_changes(changes: list[str], groups: tuple[str, ...]) -> dict[str, dict[str, Any]]:
-    """``["train.epochs=5"]`` to ``{"train": {"epochs": 5}, ...}`` with every group present."""
+    """``["train.epochs=5"]`` to ``{"train": {"epochs": 5}, ...}`` with every group present.
+
+    A ``module:Class`` among the values is allowed with this (:mod:`sc_sionna.core.plugins`): the user has typed it.
+    """
     result: dict[str, dict[str, Any]] = {group: {} for group in groups}
     for change in changes:
         name, equals, value = change.partition("=")
@@ -47,7 +50,8 @@ def parse_changes(changes: list[str], groups: tuple[str, ...]) -> dict[str, dict
         if not equals or not dot or group not in result or not field:
             raise UserError(f"--set {change!r}: unknown; write GROUP.NAME=VALUE with GROUP one of {', '.join(groups)}")
         try:
-            result[group][field] = json.loads(value)
-        except json.JSONDecodeError:
+            result[group][field] = strict_json.loads(value)
+        except ValueError:  # a word, or one of the texts that no setting takes as JSON: its check names the limit
             result[group][field] = value
+    plugins.allow_named(result)
     return result

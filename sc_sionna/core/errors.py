@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from sc_sionna.core.terminal import one_line
+
 
 class UserError(ValueError):
     """A setting, file or argument that cannot be used.
 
-    The message is one line that names the value, the limit and the remedy. The command line prints it without a
-    traceback and exits with code 2.
+    The message is one line that names the value, the limit and the remedy; a line break or an escape sequence within a name
+    is spelled out. The command line prints it without a traceback and exits with code 2.
     """
+
+    def __init__(self, message: object) -> None:
+        super().__init__(one_line(str(message)))

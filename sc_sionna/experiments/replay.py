@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import tempfile
 from pathlib import Path
 from typing import Any
 
+from sc_sionna.core.atomic import scratch_folder
 from sc_sionna.core.errors import UserError
 from sc_sionna.experiments.accuracy import AccuracyJob, AccuracySettings
 from sc_sionna.experiments.base import Job, record_of, run_job
@@ -45,8 +45,8 @@ def replay_record(
     record = read_record(path)
     job = job_of(record, data_dir, weights)
     stop = job.settings.stop.with_(max_trials=max_trials)
-    with tempfile.TemporaryDirectory() as scratch:
-        results, seconds = run_job(job, Path(scratch) / "replay.sqlite", quiet, stop)
+    with scratch_folder() as scratch:
+        results, seconds = run_job(job, scratch / "replay.sqlite", quiet, stop)
     again = record_of(job, record.name, results, seconds)
     comparisons = compare(record, again)
     names = [c.point.system + (f", {c.point.threat}" if c.point.threat else "") for c in comparisons]

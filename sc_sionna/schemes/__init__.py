@@ -9,7 +9,6 @@ streams, the classification of an image that arrived intact) is done once per ba
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from sc_sionna.core import strict_json
 from sc_sionna.core.errors import UserError
 from sc_sionna.schemes.base import AirSurface, Batch, System
 from sc_sionna.schemes.jpeg import JpegSettings
@@ -94,8 +94,8 @@ def parse_system(name: str) -> SystemName:
                 f"{', '.join(CHANGEABLE)}"
             )
         try:
-            changes[field] = json.loads(value)
-        except json.JSONDecodeError:
+            changes[field] = strict_json.loads(value)
+        except ValueError:
             changes[field] = value
     if changes and scheme.startswith("jpeg-ldpc"):
         raise UserError(

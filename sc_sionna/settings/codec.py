@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from sc_sionna.settings.base import Settings
+from sc_sionna.settings.base import PluginName, Settings
 
 
 class CodecSettings(Settings):
@@ -15,7 +15,7 @@ class CodecSettings(Settings):
     image_size: int = Field(32, ge=4, le=1024, description="the height and width of the square images, in pixels")
     patch_size: int = Field(4, ge=1, le=64, description="the side of a patch in pixels; it divides image_size")
     num_classes: int = Field(10, ge=2, description="the number of classes")
-    masking: str = Field("uniform", description="'uniform', 'noise-related', or module:Class")
+    masking: PluginName = Field("uniform", description="'uniform', 'noise-related', or module:Class")
     masking_ratio: float = Field(
         0.5, ge=0.0, lt=1.0, description="the share of patches that is removed before the encoder, in [0, 1)"
     )

@@ -74,7 +74,7 @@ def files(folder: Path) -> list[str]:
         (("digits", "--set", "codec.masking_ratio=half"), ("masking_ratio = 'half'",)),
         (("digits", "--set", "link.num_streams=5"), ("num_streams = 5", "set num_streams <= 4", "beyond_rank")),
         (("digits", "--set", "link.num_streams=9"), ("num_streams = 9", "set num_streams <= 8")),
-        (("digits", "--set", "train.snr_db=NaN"), ("snr_db = nan",)),
+        (("digits", "--set", "train.snr_db=NaN"), ("snr_db = 'NaN'",)),
         (("digits", "--set", "codec.num_classes=7"), ("10 classes, the preset has 7", "codec.num_classes=10")),
         (("digits", "--data-dir", "nowhere"), ("nowhere/digits: no such folder", "--data-dir")),
         (("digits", "--start-from", "nowhere.weights.h5"), ("nowhere.weights.h5: no such file",)),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import reduce
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import tensorflow as tf
@@ -97,6 +97,13 @@ def _log_add(a: tf.Tensor, b: tf.Tensor) -> tf.Tensor:
     return tf.maximum(a, b) + tf.math.log1p(tf.exp(-tf.abs(a - b)))
 
 
+def decoder_name(chosen: Literal["auto", "layered", "sionna"]) -> str:
+    """The LDPC decoder that a setting stands for on this machine: ``auto`` is layered on a CPU and sionna on a GPU."""
+    if chosen != "auto":
+        return chosen
+    return "sionna" if tf.config.list_physical_devices("GPU") else "layered"
+
+
 class Receiver(Block):
     """The inverse of a :class:`Transmitter`.
 
@@ -113,9 +120,7 @@ class Receiver(Block):
         self.decoder: Any = None
         self._sionna_soft: Any = None
         if transmitter.encoder is not None:
-            layered = settings.decoder == "layered" or (
-                settings.decoder == "auto" and not tf.config.list_physical_devices("GPU")
-            )
+            layered = decoder_name(settings.decoder) == "layered"
             self.decoder = LayeredLDPCDecoder(transmitter.encoder, settings.num_iter) if layered else None
             if not layered:
                 sionna = LDPC5GDecoder(transmitter.encoder, num_iter=settings.num_iter, hard_out=True)

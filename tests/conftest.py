@@ -6,9 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from sc_sionna.core.plugins import allow
 from sc_sionna.core.startup import start_backend
 
 start_backend()
+allow("tests")  # plug-ins that tests name
 
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 

@@ -46,8 +46,8 @@ def project(images: Any, clean: Any, epsilon: Any, norm: Norm) -> Any:
 
 def project_on_host(images: np.ndarray, clean: np.ndarray, epsilon: float, norm: Norm) -> np.ndarray:
     """:func:`project` from arrays to a float32 array."""
-    inputs = (ops.convert_to_tensor(np.asarray(x, np.float32)) for x in (images, clean))
-    return ops.convert_to_numpy(project(*inputs, epsilon, norm))
+    noisy, centre = (ops.convert_to_tensor(np.asarray(x, np.float32)) for x in (images, clean))
+    return ops.convert_to_numpy(project(noisy, centre, epsilon, norm))
 
 
 def random_noise(shape: tuple[int, ...], epsilon: float, norm: Norm, generator: np.random.Generator) -> np.ndarray:

@@ -6,11 +6,9 @@ Repetitions are interleaved, so that a busy machine slows all, and medians are k
 
 from __future__ import annotations
 
-import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,6 +17,7 @@ from keras import ops
 from sc_sionna.attacks.source import SourceAttack, SourceAttackSettings
 from sc_sionna.attacks.victim import CodecVictim
 from sc_sionna.core import rng
+from sc_sionna.core.atomic import scratch_folder
 from sc_sionna.core.backend import compile_function, value_and_grad
 from sc_sionna.data import load
 from sc_sionna.data.common import to_float
@@ -51,8 +50,8 @@ def bench_attack(quick: bool = False, seed: int = 1) -> AttackBench:
     repetitions = 10 if quick else 60
     preset = make_preset("digits", "masked-vqvae", train={"batch_size": BATCH})
     data = load("digits", "train")
-    with tempfile.TemporaryDirectory() as scratch:
-        trainer = Trainer(preset, data, load("digits", "val"), Path(scratch))
+    with scratch_folder() as scratch:
+        trainer = Trainer(preset, data, load("digits", "val"), scratch)
     model, snr_db = trainer.model, np.full(BATCH, preset.train.snr_db, np.float32)
     optimizer = trainer._optimizer(preset.train.epochs)
     optimizer.build(model.trainable_variables)

@@ -10,39 +10,46 @@ from typing import Annotated, Any
 import typer
 
 from sc_sionna import __version__
-from sc_sionna.core.errors import UserError
+from sc_sionna.cli.running import run_command, run_line
+from sc_sionna.core import plugins
+from sc_sionna.core.startup import start_backend
 
 app = typer.Typer(
     help="Link-level simulation of robust semantic communications.",
-    no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
 )
 
+
+def _allow(modules: list[str] | None) -> list[str] | None:
+    run_command(lambda: [plugins.allow(module) for module in modules or []])
+    return modules
+
+
 Dataset = Annotated[Path | None, typer.Option("--data-dir", help="folder with NAME/SPLIT/CLASS/FILE images")]
 Weights = Annotated[Path | None, typer.Option("--weights", help="folder with NAME.weights.h5 and NAME.json")]
 Quiet = Annotated[bool, typer.Option("--quiet", help="print results only")]
-
-
-def run_command(function: Callable[[], Any]) -> None:
-    """Run a command; a UserError becomes one line on stderr and exit code 2. Scripts in ``sims/`` use it too."""
-    try:
-        code = function()
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        raise SystemExit(2) from None
-    except KeyboardInterrupt:
-        print("interrupted; finished batches and epochs are kept, the same command goes on from there", file=sys.stderr)
-        raise SystemExit(130) from None
-    if isinstance(code, int) and not isinstance(code, bool):
-        raise SystemExit(code)
+AllowPlugins = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--allow-plugins",
+        callback=_allow,
+        metavar="MODULE",
+        help="trust the code of MODULE where a record or weights name module:Class",
+    ),
+]
 
 
 def run_script(main: Callable[..., None]) -> None:
     """Make a command line of a function, for the scripts in ``sims/``."""
+    run_line(make_script(main))
+
+
+def make_script(main: Callable[..., None]) -> typer.Typer:
+    """The command line of :func:`run_script`."""
     script = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
     script.command()(main)
-    script()
+    return script
 
 
 @app.command()
@@ -60,15 +67,15 @@ def train(
     start_from: Annotated[Path | None, typer.Option(help="a .weights.h5 instead of the pre-training stage")] = None,
     fresh: Annotated[bool, typer.Option(help="forget an earlier run of the same name")] = False,
     quiet: Quiet = False,
+    allow_plugins: AllowPlugins = None,
 ) -> None:
     """Train a system; killed at any moment, the same command goes on from the last finished epoch."""
-    from sc_sionna.core.startup import start_backend
 
-    start_backend()
-    from sc_sionna.cli.train import train_preset
+    def run() -> Any:
+        start_backend()
+        from sc_sionna.cli.train import train_preset
 
-    run_command(
-        lambda: train_preset(
+        return train_preset(
             preset,
             system,
             data_dir,
@@ -82,7 +89,8 @@ def train(
             quiet,
             sys.argv[1:],
         )
-    )
+
+    run_command(run)
 
 
 @app.command()
@@ -94,12 +102,14 @@ def calibrate(
     set_: Annotated[list[str] | None, typer.Option("--set", help="change a setting: link.num_streams=2")] = None,
 ) -> None:
     """Measure the link's bit error rate per image, from which the training channel draws."""
-    from sc_sionna.core.startup import start_backend
 
-    start_backend()
-    from sc_sionna.cli.train import calibrate_preset
+    def run() -> Any:
+        start_backend()
+        from sc_sionna.cli.train import calibrate_preset
 
-    run_command(lambda: calibrate_preset(preset, snr_db, out, images, set_ or []))
+        return calibrate_preset(preset, snr_db, out, images, set_ or [])
+
+    run_command(run)
 
 
 @app.command("noise-energy")
@@ -110,14 +120,17 @@ def noise_energy(
     weights: Weights = None,
     max_images: Annotated[int, typer.Option(min=1, help="training images, at most")] = 1024,
     draws: Annotated[int, typer.Option(min=1, help="draws of the mask per image")] = 4,
+    allow_plugins: AllowPlugins = None,
 ) -> None:
     """Measure where semantic noise hits a trained scheme; prints the setting for --set, from training images."""
-    from sc_sionna.core.startup import start_backend
 
-    start_backend()
-    from sc_sionna.cli.train import print_noise_energy
+    def run() -> Any:
+        start_backend()
+        from sc_sionna.cli.train import print_noise_energy
 
-    run_command(lambda: print_noise_energy(preset, system, data_dir, weights, max_images, draws))
+        return print_noise_energy(preset, system, data_dir, weights, max_images, draws)
+
+    run_command(run)
 
 
 @app.command()
@@ -126,12 +139,14 @@ def validate(
     seed: Annotated[int, typer.Option(min=0)] = 1,
 ) -> None:
     """Compare the link with theory; exit code 0 only if every |z| <= 4."""
-    from sc_sionna.core.startup import start_backend
 
-    start_backend()
-    from sc_sionna.phy.validate import print_validation, run_validation
+    def run() -> Any:
+        start_backend()
+        from sc_sionna.phy.validate import print_validation, run_validation
 
-    run_command(lambda: print_validation(run_validation(scale=scale, seed=seed)))
+        return print_validation(run_validation(scale=scale, seed=seed))
+
+    run_command(run)
 
 
 @app.command()
@@ -141,12 +156,14 @@ def bench(
     out: Annotated[Path | None, typer.Option(help="a Markdown file for the results")] = None,
 ) -> None:
     """Measure speed against a plain alternative in the same run."""
-    from sc_sionna.core.startup import start_backend
 
-    start_backend()
-    from sc_sionna.benchmarks import run_benchmark
+    def run() -> Any:
+        start_backend()
+        from sc_sionna.benchmarks import run_benchmark
 
-    run_command(lambda: run_benchmark(what, quick, out))
+        return run_benchmark(what, quick, out)
+
+    run_command(run)
 
 
 @app.command()
@@ -156,22 +173,30 @@ def replay(
     data_dir: Dataset = None,
     weights: Weights = None,
     quiet: Quiet = False,
+    allow_plugins: AllowPlugins = None,
 ) -> None:
     """Run a stored record again at a reduced size and compare every point; exit code 0 only if all agree."""
-    from sc_sionna.core.startup import start_backend
 
-    start_backend()
-    from sc_sionna.experiments.replay import replay_record
+    def run() -> Any:
+        start_backend()
+        from sc_sionna.experiments.replay import replay_record
 
-    run_command(lambda: replay_record(record, max_images, data_dir, weights, quiet))
+        return replay_record(record, max_images, data_dir, weights, quiet)
+
+    run_command(run)
 
 
 @app.callback(invoke_without_command=True)
-def _version(version: Annotated[bool, typer.Option("--version", help="print the version")] = False) -> None:
+def _version(
+    context: typer.Context, version: Annotated[bool, typer.Option("--version", help="print the version")] = False
+) -> None:
     if version:
         print(f"sc_sionna {__version__}")
         raise typer.Exit
+    if context.invoked_subcommand is None:
+        print(context.get_help())
+        raise typer.Exit(2)
 
 
 def main() -> None:
-    app()
+    run_line(app)

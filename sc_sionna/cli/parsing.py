@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import math
 from typing import Any
 
+from sc_sionna.core import plugins, strict_json
 from sc_sionna.core.errors import UserError
 
 MAX_POINTS = 1000
@@ -41,13 +41,16 @@ def parse_snr_range(text: str) -> list[float]:
 def parse_value(text: str) -> Any:
     """A setting's value: JSON where it is JSON, else the text itself."""
     try:
-        return json.loads(text)
-    except json.JSONDecodeError:
+        return strict_json.loads(text)
+    except ValueError:  # a word, or one of the texts that no setting takes as JSON: its check names the limit
         return text
 
 
 def parse_changes(changes: list[str], groups: tuple[str, ...]) -> dict[str, dict[str, Any]]:
-    """``["train.epochs=5", "codec.masking.ratio=0"]`` to nested dictionaries, every group present."""
+    """``["train.epochs=5", "codec.masking.ratio=0"]`` to nested dictionaries, every group present.
+
+    A ``module:Class`` among the values is allowed with this (:mod:`sc_sionna.core.plugins`): the user has typed it.
+    """
     result: dict[str, dict[str, Any]] = {group: {} for group in groups}
     for change in changes:
         path, equals, value = change.partition("=")
@@ -60,4 +63,5 @@ def parse_changes(changes: list[str], groups: tuple[str, ...]) -> dict[str, dict
             if not isinstance(place, dict):
                 raise UserError(f"--set {change!r}: {name!r} was set to one value before; set the group or its members")
         place[names[-1]] = parse_value(value)
+    plugins.allow_named(result)
     return result

@@ -19,8 +19,9 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
-from sc_sionna.cli.main import Dataset, Quiet, Weights, run_command
+from sc_sionna.cli.main import AllowPlugins, Dataset, Quiet, Weights, run_command
 from sc_sionna.cli.parsing import parse_changes
+from sc_sionna.core import plugins
 from sc_sionna.core.errors import UserError
 from sc_sionna.core.startup import start_backend
 
@@ -71,10 +72,12 @@ class Options:
 
         :meth:`run` says which are left out. If none has weights the first is named, so that the sweep says how to train it.
         """
-        from sc_sionna.schemes import SCHEME_NAMES, split_schemes, trained_schemes
+        from sc_sionna.schemes import SCHEME_NAMES, parse_system, split_schemes, trained_schemes
 
         if self.systems is not None:
-            return split_schemes(self.systems)
+            typed = split_schemes(self.systems)
+            plugins.allow_named([parse_system(name).changes for name in typed])
+            return typed
         names = tuple(wanted or SCHEME_NAMES)
         found = trained_schemes(self.dataset, self.weights, names)
         for name in names if found else ():
@@ -132,6 +135,7 @@ COMMON: dict[str, tuple[Any, Any]] = {  # option → its type and default
     "weights": (Weights, None),
     "fresh": (Annotated[bool, typer.Option(help="forget what an earlier run left")], False),
     "quiet": (Quiet, False),
+    "allow_plugins": (AllowPlugins, None),
 }
 
 
@@ -145,9 +149,15 @@ def script(sweep: Callable[..., object]) -> Callable[..., None]:
 
     def main(**values: Any) -> None:
         shared = {name: values.pop(name) for name in COMMON}
+        shared.pop("allow_plugins")  # its callback has allowed them
         options = Options(changes=tuple(shared.pop("set_") or ()), **shared)
-        start_backend()
-        run_command(lambda: sweep(options, **values) and None)
+
+        def run() -> None:
+            start_backend()
+            plugins.allow_named(options.dataset)
+            sweep(options, **values)
+
+        run_command(run)
 
     main.__doc__ = sweep.__doc__
     main.__annotations__ = {}

@@ -16,10 +16,9 @@ from sc_sionna.data import load
 from sc_sionna.data.common import Images, to_float
 from sc_sionna.experiments.base import Experiment, SweepSettings
 from sc_sionna.experiments.noise import SemanticNoise
-from sc_sionna.figures.curves import plot_accuracy_vs_snr
 from sc_sionna.schemes import Batch, Scheme, describe_scheme, make_scheme, parse_system
 from sc_sionna.schemes.jpeg import JpegSettings
-from sc_sionna.settings import LinkSettings
+from sc_sionna.settings import LinkSettings, Settings
 from sc_sionna.sweep import Point, Record, StopRule
 from sc_sionna.sweep.metrics import ACCURACY
 
@@ -109,6 +108,20 @@ class AccuracyExperiment(Experiment):
         self._systems: dict[str, Scheme] = {}
         self.noise = SemanticNoise(settings.threats, settings.seed, lambda count: self._train().head(count))
 
+    def weights_settings(self) -> dict[str, Settings]:
+        return dict(self.described)
+
+    def crafted(self, point: Point, batch: int) -> str | None:
+        if point.threat is None:
+            return None
+        return self.noise.sha256(self.system(point.system), point.threat, self.batch(batch))
+
+    def made_with(self) -> dict[str, Any]:
+        """With the training images, where the mean image of JPEG or an attacker over the air takes them."""
+        s = self.settings
+        trained_on = any(name.startswith("jpeg-ldpc") for name in s.systems) or any(t.air for t in s.threats.values())
+        return super().made_with() | ({"train_images_sha256": self._train().sha256()} if trained_on else {})
+
     def inputs(self) -> dict[str, Any]:
         return {"weights_sha256": self.weights_sha256, "images_sha256": self.images.sha256()}
 
@@ -190,6 +203,8 @@ class AccuracyExperiment(Experiment):
         if self.figure is not None:
             self.figure(record, path)
             return
+        from sc_sionna.figures.curves import plot_accuracy_vs_snr
+
         s = self.settings
         title = f"{self.images.name}: task accuracy over {s.link.channel} {s.link.num_tx_ant}x{s.link.num_rx_ant}"
         title += f", {s.link.num_streams} streams, {s.link.modulation}"

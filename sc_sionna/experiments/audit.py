@@ -18,13 +18,13 @@ from sc_sionna.attacks.checks import Finding, findings, gradient_health
 from sc_sionna.attacks.source import SourceAttack, SourceAttackSettings
 from sc_sionna.attacks.suite import AdaptiveSuite, worst_case
 from sc_sionna.attacks.victim import Victim
-from sc_sionna.core import rng
+from sc_sionna.core import rng, strict_json
 from sc_sionna.core.atomic import make_folder, write_text
 from sc_sionna.core.errors import UserError
 from sc_sionna.data import load
 from sc_sionna.data.common import to_float
-from sc_sionna.experiments.base import code_fingerprint
-from sc_sionna.schemes import SCHEME_NAMES, Batch, JpegLdpcScheme, Scheme, available, describe_scheme, make_scheme
+from sc_sionna.experiments.fingerprint import fingerprint
+from sc_sionna.schemes import SCHEME_NAMES, Batch, JpegLdpcScheme, available, describe_scheme, make_scheme
 from sc_sionna.schemes.jpeg import JpegSettings
 from sc_sionna.schemes.victims import adaptive_victims
 from sc_sionna.semantic.weights import PACKAGED
@@ -104,7 +104,8 @@ class Audit:
             )
         self.images, self.labels = to_float(self.test.pixels), self.test.labels
         make_folder(folder)
-        self._code = code_fingerprint()
+        presets = [preset for preset, _ in described.values()]
+        self._code = settings_hash(fingerprint([__name__], [settings, *presets]))
 
     def _mean_image(self) -> np.ndarray:
         dataset, data_dir, size = self._data
@@ -236,7 +237,8 @@ class Audit:
                 self.say(f"{name}: kept from an earlier run")
             else:
                 kept = self.audit(name)
-                write_text(path, json.dumps({"key": self.key(name), "result": kept}, indent=1) + "\n")
+                content = {"key": self.key(name), "result": kept, "sha256": settings_hash(kept)}
+                write_text(path, json.dumps(content, indent=1) + "\n")
             results[name] = kept
         return results
 
@@ -282,7 +284,8 @@ def _point(system: str, snr_db: float, attack: str, result: dict[str, Any]) -> P
 def _read(path: Path, key: str) -> dict[str, Any] | None:
     """A kept result, or None where there is none for this key."""
     try:
-        kept = json.loads(path.read_text())
-        return dict(kept["result"]) if kept["key"] == key else None
+        kept = strict_json.loads(path.read_text(encoding="utf-8"))
+        whole = kept["key"] == key and kept["sha256"] == settings_hash(kept["result"])
+        return dict(kept["result"]) if whole else None
     except (OSError, ValueError, KeyError, TypeError):
         return None

@@ -11,7 +11,6 @@ from pydantic import Field, model_validator
 
 from sc_sionna.core import rng
 from sc_sionna.experiments.base import Experiment, SweepSettings
-from sc_sionna.figures.curves import plot_error_rates
 from sc_sionna.phy.budget import digital_budget
 from sc_sionna.phy.link import DigitalLink
 from sc_sionna.settings import LinkSettings
@@ -80,4 +79,6 @@ class ErrorRateExperiment(Experiment):
         }
 
     def draw(self, record: Record, path: Path) -> None:
+        from sc_sionna.figures.curves import plot_error_rates
+
         plot_error_rates(record, path, f"Error rates of the link, {self.settings.payload_bits} information bits")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from typing import Any
 
@@ -59,6 +60,14 @@ class SemanticNoise:
             return None
         generator = rng.generator(self.run_seed, "attacker channel", snr_db, batch.index)
         return self._attack_over_the_air(system, name)(len(batch.labels), generator)
+
+    def sha256(self, system: Scheme, name: str, batch: Batch) -> str:
+        """Names what was crafted for a batch: the images, or the one Δx that an attacker over the air sends."""
+        if self.threats[name].air is not None:
+            made = np.asarray(self._attack_over_the_air(system, name).noise)
+        else:
+            made = self.images(system, name, batch)
+        return hashlib.sha256(np.ascontiguousarray(made).tobytes()).hexdigest()
 
     def realised_ssnr_db(self, system: Scheme, name: str) -> float | None:
         """Signal-to-semantic-noise ratio in dB over fresh channels of the attacker; None for noise at the transmitter."""

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import tempfile
 from pathlib import Path
 from typing import Any
 
+from sc_sionna.core.atomic import scratch_folder
 from sc_sionna.core.errors import UserError
+from sc_sionna.core.terminal import one_line
 from sc_sionna.experiments.accuracy import AccuracyExperiment, AccuracySettings
 from sc_sionna.experiments.base import Experiment, record_of, run_experiment
 from sc_sionna.experiments.error_rates import ErrorRateExperiment, ErrorRateSettings
-from sc_sionna.sweep import Record, compare, read_record
+from sc_sionna.settings import settings_hash
+from sc_sionna.sweep import Record, compare, exactness, read_record
 
 KINDS: dict[str, tuple[type[Any], type[Any]]] = {
     "accuracy": (AccuracySettings, AccuracyExperiment),
@@ -45,11 +47,11 @@ def replay_record(
     record = read_record(path)
     job = experiment_of(record, data_dir, weights)
     stop = job.settings.stop.with_(max_trials=max_trials)
-    with tempfile.TemporaryDirectory() as scratch:
-        results, seconds = run_experiment(job, Path(scratch) / "replay.sqlite", quiet, stop)
+    with scratch_folder() as scratch:
+        results, seconds = run_experiment(job, scratch / "replay.sqlite", quiet, stop)
     again = record_of(job, record.name, results, seconds)
     comparisons = compare(record, again)
-    names = [c.point.system + (f", {c.point.threat}" if c.point.threat else "") for c in comparisons]
+    names = [one_line(c.point.system + (f", {c.point.threat}" if c.point.threat else "")) for c in comparisons]
     width = max((len(name) for name in names), default=6)
     print(f"{'system':{width}}  {'SNR dB':>6}  {'stored':>8}  {'replayed':>8}  {'z':>6}  same batches")
     for name, c in zip(names, comparisons, strict=True):
@@ -58,5 +60,13 @@ def replay_record(
         stored, replayed = (f"{value:8.4f}" for value in (c.point.value, c.other.value))
         print(f"{name:{width}}  {c.point.snr_db:6g}  {stored}  {replayed}  {c.z:6.2f}  {same}{verdict}")
     agree = sum(c.agree for c in comparisons)
+    # points left out, renamed, or with another cost on the air would not be compared, and so agree in silence
+    whole = {(p.key, settings_hash(p.budget or {})) for p in record.points} == {
+        (p.key, settings_hash(p.budget or {})) for p in again.points
+    }
+    if not whole:
+        print("the record's points or budgets differ from those of its settings")
+    exact, why = exactness(record, again)
+    print(f"compared {'count by count' if exact else 'by |z| <= 4 alone'}: {one_line(why)}")
     print(f"{agree} of {len(comparisons)} points agree")
-    return 0 if comparisons and agree == len(comparisons) else 1
+    return 0 if whole and comparisons and agree == len(comparisons) else 1

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import reduce
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import tensorflow as tf
@@ -111,6 +111,13 @@ class Decoded(NamedTuple):
     erased: np.ndarray
 
 
+def decoder_name(chosen: Literal["auto", "layered", "sionna"]) -> str:
+    """The LDPC decoder that a setting stands for on this machine: ``auto`` is layered on a CPU and sionna on a GPU."""
+    if chosen != "auto":
+        return chosen
+    return "sionna" if tf.config.list_physical_devices("GPU") else "layered"
+
+
 class Receiver(Block):
     """The inverse of a :class:`Transmitter`.
 
@@ -132,9 +139,7 @@ class Receiver(Block):
         self.decoder: Any = None
         self._sionna_soft: Any = None
         if transmitter.encoder is not None:
-            layered = settings.decoder == "layered" or (
-                settings.decoder == "auto" and not tf.config.list_physical_devices("GPU")
-            )
+            layered = decoder_name(settings.decoder) == "layered"
             self.decoder = LayeredLDPCDecoder(transmitter.encoder, settings.num_iter) if layered else None
             if not layered:
                 sionna = LDPC5GDecoder(

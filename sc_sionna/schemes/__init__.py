@@ -9,7 +9,6 @@ streams, the classification of an image that arrived without error) is done once
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from sc_sionna.core import strict_json
 from sc_sionna.core.errors import UserError
 from sc_sionna.schemes.base import AirSurface, Batch, Scheme
 from sc_sionna.schemes.jpeg import JpegSettings
@@ -98,8 +98,8 @@ def parse_system(name: str) -> SystemName:
         seen.add(field)
         group, _, member = field.partition(".")
         try:
-            parsed = json.loads(value)
-        except json.JSONDecodeError:
+            parsed = strict_json.loads(value)
+        except ValueError:
             parsed = value
         changes.setdefault(group, {})[member] = parsed
     if changes and scheme.startswith("jpeg-ldpc"):

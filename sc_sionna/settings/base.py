@@ -7,14 +7,19 @@ import json
 import math
 import re
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError, model_validator
 
+from sc_sionna.core import plugins
 from sc_sionna.core.errors import UserError
 
 LARGEST = 2**31 - 1  # of every whole number without a limit of its own; sizes have one
 _NAMES_A_SETTING = re.compile(r"[a-z_.]+( = |: )")
+# A built-in name or the user's own module:Class; in Python also the class itself, which is stored by its name
+PluginName = Annotated[str, BeforeValidator(plugins.name_of)]
+
+MAX_SHOWN = 200  # characters of a refused value
 
 
 class Settings(BaseModel):
@@ -99,7 +104,16 @@ def _one_line(cls: type[BaseModel], error: ValidationError) -> str:
         return message
     field = cls.model_fields.get(str(first["loc"][0]))
     remedy = f"; {name} is {field.description}" if field is not None and field.description else ""
-    return f"{name} = {first['input']!r}: {message[0].lower()}{message[1:]}{remedy}"
+    return f"{name} = {_short(first['input'])}: {message[0].lower()}{message[1:]}{remedy}"
+
+
+def _short(value: Any) -> str:
+    """A value as Python writes it, cut where it is long: a file of others may hold any."""
+    try:
+        text = repr(value)
+    except (ValueError, RecursionError):  # an integer of more than 4,300 digits, or nesting without end
+        text = f"a {type(value).__name__} too large to print"
+    return text if len(text) <= MAX_SHOWN else f"{text[: MAX_SHOWN - 3]}..."
 
 
 def merged(base: Mapping[str, Any], *changes: Mapping[str, Any]) -> dict[str, Any]:

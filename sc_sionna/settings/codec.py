@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from sc_sionna.settings.base import Settings
+from sc_sionna.settings.base import PluginName, Settings
 
 MAX_PATCHES = 4096  # of an image
 MAX_WEIGHTS = 10**9  # of a codec: 4 GB in single precision, and training takes four times that
@@ -50,7 +50,7 @@ def _check_heads(num_heads: int, dim: int) -> None:
 class MaskingSettings(Settings):
     """Which patches are sent, Sec. III-A2."""
 
-    rule: str = Field("uniform", description="'uniform', 'noise-related', or module:Class")
+    rule: PluginName = Field("uniform", description="'uniform', 'noise-related', or module:Class")
     ratio: float = Field(
         0.5, ge=0.0, lt=1.0, description="the share of patches that is removed before the encoder, in [0, 1)"
     )

@@ -33,7 +33,7 @@ def audited(tiny_weights: Path, tmp_path_factory: pytest.TempPathFactory):
     """An audit that has run, its results, and what it said."""
     said: list[str] = []
     with pytest.MonkeyPatch.context() as patch:  # the code may be under work while the tests run
-        patch.setattr(audit_module, "code_fingerprint", lambda: "this code")
+        patch.setattr(audit_module, "fingerprint", lambda *_: {"code": "this code"})
         yield _run(tiny_weights, tmp_path_factory, said)
 
 

@@ -10,6 +10,7 @@ import pytest
 import tensorflow as tf
 
 from sc_sionna.core.errors import UserError
+from sc_sionna.core.plugins import allow
 from sc_sionna.phy import channels
 from sc_sionna.phy.link import DigitalLink
 from sc_sionna.phy.precoding import SvdPrecoder, make_precoder
@@ -52,6 +53,7 @@ def test_the_example_of_the_documentation(tmp_path, monkeypatch):
     assert len(example.splitlines()) <= 30
     (tmp_path / "documented_channel.py").write_text(textwrap.dedent(example) + "\n")
     monkeypatch.syspath_prepend(tmp_path)
+    allow("documented_channel")
     s = settings(channel="documented_channel:RicianChannel", num_streams=1)
     h = channels.make_channel(s)(4000, 2, seed(3)).numpy()
     assert h.shape == (4000, 2, 4, 8)

@@ -7,8 +7,9 @@ import sys
 from pathlib import Path
 from types import ModuleType
 
-import typer
 from typer.testing import CliRunner, Result
+
+from sc_sionna.cli.main import make_script
 
 ROOT = Path(__file__).resolve().parents[2]
 SIMS = ROOT / "sims"
@@ -27,9 +28,7 @@ def load_sim(name: str) -> ModuleType:
 
 def invoke_sim(name: str, arguments: list[str]) -> Result:
     """The script's command line as :func:`sc_sionna.cli.main.run_script` makes it."""
-    script = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
-    script.command()(load_sim(name).main)
-    return CliRunner().invoke(script, arguments)
+    return CliRunner().invoke(make_script(load_sim(name).main), arguments)
 
 
 def run_sim(name: str, arguments: list[str]) -> str:

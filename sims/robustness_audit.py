@@ -39,7 +39,7 @@ def run(
     """Settings from words, the audit, its files, and a summary."""
     from sc_sionna.experiments.audit import EFFORT, Audit, AuditSettings
     from sc_sionna.experiments.base import store_path
-    from sc_sionna.figures.maps import plot_audit
+    from sc_sionna.figures.bars import plot_audit
 
     values: dict[str, Any] = parse_changes(changes, ("adaptive", "link", "jpeg"))
     effort = {**EFFORT, **(QUICK if quick else {}), **values.pop("adaptive")}

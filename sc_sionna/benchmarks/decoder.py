@@ -7,7 +7,6 @@ inside ``tf.function``. Repetitions are interleaved, so that a busy machine slow
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -18,6 +17,7 @@ from sionna.phy import config as sionna_config
 from sionna.phy.fec.ldpc import LDPC5GDecoder
 from sionna.phy.mapping import Demapper, Mapper
 
+from sc_sionna.benchmarks.timing import Goal, interleaved
 from sc_sionna.phy.ldpc.decoder import LayeredLDPCDecoder, ldpc_encoder
 from sc_sionna.sweep.metrics import wilson
 
@@ -25,7 +25,10 @@ K, N, BITS_PER_SYMBOL, NUM_ITER = 784, 1568, 4, 20
 FULL_DB = 2.0  # Es/N0 far below the waterfall: no block ever satisfies its checks, all iterations are spent
 CLEAN_DB = 9.0  # error-free
 WATERFALL_DB = 6.4
-MIN_FULL, MIN_CLEAN = 30.0, 60.0  # the goals, times Sionna in graph mode
+GOALS = {
+    FULL_DB: Goal("at full iterations >= {limit} times Sionna graph", 30.0),
+    CLEAN_DB: Goal("error-free >= {limit} times Sionna graph", 60.0),
+}
 NAMES = ("sionna graph", "sionna xla", "layered")
 
 
@@ -69,17 +72,6 @@ def _logits(encoder: Any, snr_db: float, blocks: int, seed: int) -> tuple[np.nda
     return bits, Demapper("app", "qam", BITS_PER_SYMBOL)(received, tf.constant(no, tf.float32))
 
 
-def _seconds(call: Callable[[], Any], at_least: float) -> float:
-    """Mean time of enough calls to fill ``at_least`` seconds."""
-    calls, start = 0, time.perf_counter()
-    while True:
-        call()
-        calls += 1
-        elapsed = time.perf_counter() - start
-        if elapsed >= at_least:
-            return elapsed / calls
-
-
 def bench_decoder(quick: bool = False) -> DecoderBench:
     """Measure all decoders in one run, about a minute on two cores (``quick``: a third of that, noisier).
 
@@ -109,11 +101,8 @@ def bench_decoder(quick: bool = False) -> DecoderBench:
     for snr_db in (FULL_DB, CLEAN_DB):
         bits, llr = _logits(encoder, snr_db, batch, seed=1)
         wrong = {name: int(np.any(decode(llr).numpy() != bits, axis=1).sum()) for name, decode in decoders.items()}
-        times: dict[str, list[float]] = {name: [] for name in NAMES}
-        for _ in range(repetitions):
-            for name, decode in decoders.items():
-                times[name].append(_seconds(lambda decode=decode, llr=llr: decode(llr), 0.1))  # type: ignore[misc]
-        median = {name: float(np.median(values)) for name, values in times.items()}
+        ways = {name: lambda _, decode=decode, llr=llr: decode(llr) for name, decode in decoders.items()}  # type: ignore[misc]
+        median = interleaved(ways, repetitions, warm_up=0, at_least=0.1).seconds  # compiled just above
         spent = float(layered.decode(llr.numpy()).iterations.mean())
         for name in NAMES:
             iterations = spent if name == "layered" else float(NUM_ITER)
@@ -152,8 +141,5 @@ def format_decoder(bench: DecoderBench) -> str:
     for name, (errors, blocks) in bench.errors.items():
         low, high = wilson(errors, blocks) or (0.0, 1.0)
         lines.append(f"- {name}: {errors}/{blocks} = {errors / blocks:.4f} [{low:.4f}, {high:.4f}]")
-    for snr_db, goal, what in ((FULL_DB, MIN_FULL, "full iterations"), (CLEAN_DB, MIN_CLEAN, "error-free")):
-        ratio = bench.ratio(snr_db)
-        verdict = "met" if ratio >= goal else "NOT met"
-        lines.append(f"Goal at {what}: >= {goal:g} times Sionna graph; measured {ratio:.0f}: {verdict}")
+    lines += [goal.line(bench.ratio(snr_db), 0) for snr_db, goal in GOALS.items()]
     return "\n".join(lines)

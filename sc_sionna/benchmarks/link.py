@@ -8,7 +8,6 @@ machine slows both, and medians are kept.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -21,6 +20,7 @@ from sionna.phy.fec.ldpc import LDPC5GDecoder, LDPC5GEncoder
 from sionna.phy.mapping import BinarySource, Demapper, Mapper
 from sionna.phy.mimo import lmmse_equalizer
 
+from sc_sionna.benchmarks.timing import Goal, interleaved
 from sc_sionna.core import rng
 from sc_sionna.phy.link import DigitalLink
 from sc_sionna.phy.snr import noise_variance
@@ -33,7 +33,7 @@ SETTINGS: dict[str, Any] = {
     "num_tx_ant": 8, "num_rx_ant": 4, "num_streams": 4, "modulation": "16qam", "coderate": 0.5, "precoder": "svd",
     "channel": "rayleigh", "coherence": "image", "num_iter": 20, "demapping": "app",
 }  # fmt: skip
-MIN_RATIO = 10.0  # the goal, times the plain loop
+GOAL = Goal(">= {limit} times the plain loop, at the least", 10.0)
 SNRS_DB = (3.0, 6.0)  # most blocks wrong, most blocks right
 
 
@@ -104,16 +104,6 @@ class LinkBench:
     stages: dict[str, dict[str, float]]
 
 
-def _median_seconds(call: Callable[[], Any], repetitions: int) -> float:
-    call()  # compiles
-    times = []
-    for _ in range(repetitions):
-        start = time.perf_counter()
-        call()
-        times.append(time.perf_counter() - start)
-    return float(np.median(times))
-
-
 def _stages(
     plain: PlainSionnaLink, link: DigitalLink, batch: int, snr_db: float, repetitions: int
 ) -> dict[str, dict[str, float]]:
@@ -147,10 +137,10 @@ def _stages(
         },
     }
     return {
-        chain: {
-            stage: _median_seconds(lambda f=f, args=args: f(*args), repetitions)  # type: ignore[misc]
-            for stage, (f, args) in table.items()
-        }
+        chain: interleaved(
+            {stage: lambda _, f=f, args=args: f(*args) for stage, (f, args) in table.items()},  # type: ignore[misc]
+            repetitions,
+        ).seconds
         for chain, table in stages.items()
     }
 
@@ -178,16 +168,8 @@ def bench_link(quick: bool = False, snrs_db: tuple[float, ...] = SNRS_DB, batch:
             return int(np.any(received.bits != bits, axis=1).sum())
 
         chains: dict[str, Callable[[int], int]] = {"plain Sionna": run_plain, "DigitalLink": run_link}
-        for run in chains.values():
-            run(-1)  # compiles
-        times: dict[str, list[float]] = {name: [] for name in chains}
-        errors = dict.fromkeys(chains, 0)
-        for repetition in range(repetitions):
-            for name, run in chains.items():
-                start = time.perf_counter()
-                errors[name] += run(repetition)
-                times[name].append(time.perf_counter() - start)
-        seconds = {name: float(np.median(values)) for name, values in times.items()}
+        timing = interleaved(chains, repetitions)
+        seconds, errors = timing.seconds, {name: sum(found) for name, found in timing.results.items()}
         rates = {name: batch * K / value for name, value in seconds.items()}
         points.append(LinkPoint(snr_db, seconds, rates, errors, repetitions * batch))
     return LinkBench(batch, repetitions, tuple(points), _stages(plain, link, batch, snrs_db[-1], 2 if quick else 5))
@@ -219,6 +201,5 @@ def format_link(bench: LinkBench) -> str:
     for stage, seconds in bench.stages["plain Sionna"].items():
         lines.append(f"| {stage} | {seconds * 1e3:.1f} | {bench.stages['DigitalLink'][stage] * 1e3:.1f} |")
     ratio = min(point.ratio for point in bench.points)
-    verdict = "met" if ratio >= MIN_RATIO else "NOT met"
-    lines += ["", f"Goal: >= {MIN_RATIO:g} times the plain loop; measured {ratio:.1f} at the least: {verdict}"]
+    lines += ["", GOAL.line(ratio, 1)]
     return "\n".join(lines)

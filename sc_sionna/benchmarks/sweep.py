@@ -6,11 +6,11 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
+from sc_sionna.benchmarks.timing import interleaved
 from sc_sionna.experiments.accuracy import AccuracyExperiment, AccuracySettings
 from sc_sionna.schemes import JpegLdpcScheme, MaskedVqvaeScheme
-from sc_sionna.settings import LinkSettings
 
 SNRS_DB = (-9.0, -6.0, -3.0, 0.0, 3.0, 6.0, 9.0, 12.0, 15.0, 18.0)
 
@@ -90,31 +90,49 @@ class SweepBench:
 
 def bench_sweep(quick: bool = False) -> SweepBench:
     """Run the main job on the digits as shipped, with Sionna's decoder, and plainly; about two minutes on two cores."""
-    seconds: dict[str, float] = {}
-    stages: dict[str, dict[str, float]] = {}
-    counts: dict[str, list[Any]] = {}
     snrs_db = SNRS_DB[4:6] if quick else SNRS_DB
-    ways = (("as shipped", "auto", True), ("Sionna's decoder", "sionna", True), ("plain", "sionna", False))
-    for way, decoder, reuse in ways:
-        link = LinkSettings(decoder=decoder)
-        job = AccuracyExperiment(AccuracySettings(snr_db=snrs_db, link=link, max_images=128 if quick else None))
-        points, batches = job.points(), range(job.max_batches or 0)
-        job.evaluate(points[0], 0), job.evaluate(points[1], 0)  # compiles
-        watch = _Stages()
-        for name in job.settings.systems:
-            _forget(job.system(name))
-            watch.watch(job.system(name))
-        began = time.perf_counter()
-        counts[way] = []
-        for point in points:
-            for batch in batches:
-                if not reuse:
-                    _forget(job.system(point.system))
-                counts[way].append(dict(job.evaluate(point, batch)))
-        seconds[way] = time.perf_counter() - began
-        stages[way] = watch.seconds | {"other": seconds[way] - sum(watch.seconds.values())}
-    same = counts["Sionna's decoder"] == counts["plain"]
-    return SweepBench(len(points), len(job.images), seconds, stages, same)
+    settings = AccuracySettings(snr_db=snrs_db, max_images=128 if quick else None)
+    ways = {
+        "as shipped": _Way(settings, "auto", reuse=True),
+        "Sionna's decoder": _Way(settings, "sionna", reuse=True),
+        "plain": _Way(settings, "sionna", reuse=False),
+    }
+    timing = interleaved(ways, repetitions=1, warm_up=0)  # minutes each; a way compiles when it is built
+    stages = {
+        name: way.watch.seconds | {"other": timing.seconds[name] - sum(way.watch.seconds.values())}
+        for name, way in ways.items()
+    }
+    same = timing.results["Sionna's decoder"] == timing.results["plain"]
+    first = ways["as shipped"].experiment
+    return SweepBench(len(first.points()), len(first.images), timing.seconds, stages, same)
+
+
+class _Way:
+    """The main job with one decoder, its systems built, compiled and watched; called, it counts every batch.
+
+    reuse : whether a batch's sources and intact images are worked on once for all SNRs
+    """
+
+    def __init__(self, settings: AccuracySettings, decoder: Literal["auto", "sionna"], reuse: bool) -> None:
+        self.experiment, self.reuse, self.watch = (
+            AccuracyExperiment(settings.with_(link={"decoder": decoder})),
+            reuse,
+            _Stages(),
+        )
+        points = self.experiment.points()
+        self.experiment.evaluate(points[0], 0), self.experiment.evaluate(points[1], 0)  # compiles
+        for name in settings.systems:
+            _forget(self.experiment.system(name))
+            self.watch.watch(self.experiment.system(name))
+
+    def __call__(self, _: int) -> list[dict[str, int]]:
+        counts = []
+        for point in self.experiment.points():
+            for batch in range(self.experiment.max_batches or 0):
+                if not self.reuse:
+                    _forget(self.experiment.system(point.system))
+                counts.append(dict(self.experiment.evaluate(point, batch)))
+        return counts
 
 
 def _forget(system: Any) -> None:

@@ -186,6 +186,16 @@ def replay(
     run_command(run)
 
 
+@app.command()
+def report(
+    out: Annotated[Path, typer.Option(help="folder that holds records/ and gets README.md")] = Path("results"),
+) -> None:
+    """Write the results page from the records; every number in it is read from one."""
+    from sc_sionna.report.markdown import write_report
+
+    run_command(lambda: write_report(out))
+
+
 @app.callback(invoke_without_command=True)
 def _version(
     context: typer.Context, version: Annotated[bool, typer.Option("--version", help="print the version")] = False

@@ -2,43 +2,39 @@
 
 from __future__ import annotations
 
-import json
-import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
-from pydantic import Field, model_validator
 
-from sc_sionna.attacks.adaptive_settings import AdaptiveSettings
 from sc_sionna.attacks.ball import random_sign_noise
 from sc_sionna.attacks.checks import Finding, findings, gradient_health
-from sc_sionna.attacks.source import SourceAttack, SourceAttackSettings
-from sc_sionna.attacks.suite import AdaptiveSuite, worst_case
+from sc_sionna.attacks.source import Crafted, SourceAttack, SourceAttackSettings
+from sc_sionna.attacks.suite import APGD_LOSSES, AdaptiveSuite
 from sc_sionna.attacks.victim import Victim
-from sc_sionna.core import rng, strict_json
-from sc_sionna.core.atomic import make_folder, write_text
+from sc_sionna.core import rng
 from sc_sionna.core.errors import UserError
 from sc_sionna.data import load
 from sc_sionna.data.common import to_float
-from sc_sionna.experiments.fingerprint import fingerprint
-from sc_sionna.schemes import SCHEME_NAMES, Batch, JpegLdpcScheme, available, describe_scheme, make_scheme
-from sc_sionna.schemes.jpeg import JpegSettings
+from sc_sionna.experiments.audit_settings import AuditSettings
+from sc_sionna.experiments.base import Experiment
+from sc_sionna.figures.bars import plot_audit
+from sc_sionna.schemes import Batch, Scheme, describe_scheme, make_scheme
 from sc_sionna.schemes.victims import adaptive_victims
-from sc_sionna.semantic.weights import PACKAGED
-from sc_sionna.settings import LinkSettings, Settings, settings_hash
-from sc_sionna.sweep import PointRecord, Record, make_record
-from sc_sionna.sweep.metrics import ACCURACY
+from sc_sionna.sweep import Point, PointRecord, Record
+from sc_sionna.sweep.metrics import ACCURACY, Counts
 
 WORST = "worst case"
 FGSM, RANDOM, SQUARE = "fgsm", "random-sign", "square"
+CALIBRATION = Path("runs") / "calibration"  # of the link at SNRs that the package has none for
 CURVE = (0.5, 2.0, 4.0)  # ε of the check that accuracy falls towards zero, times the audited one
 NO_SURVIVORS = 0.5  # the largest ε of that check: at it any image can be made plain grey
-EFFORT = {"steps": 20, "restarts": 1, "queries": 100}  # of the adaptive suite: some 3 minutes a scheme on two cores
 ROBUST = "an image is robust where most of the scoring draws (fresh mask, fading, noise) of the real system are right"
-Say = Callable[[str], None]
+RELAXATIONS = {
+    "codebook": ("straight-through", "soft", "unquantised")
+}  # by bottleneck; others are attacked as they run
 
 
 def paper_attack(draws: int) -> str:
@@ -46,246 +42,227 @@ def paper_attack(draws: int) -> str:
     return f"eq7, {draws} draw" + ("s" if draws > 1 else "")
 
 
-class AuditSettings(Settings):
-    """Everything that the counts of an audit depend on, besides weights, images and code."""
+class AuditExperiment(Experiment):
+    """Points (scheme, attack): how many images survive each attack on its own, and in the record all of them together.
 
-    kind: Literal["robustness-audit"] = "robustness-audit"
-    preset: str = Field("digits", description="the preset whose trained systems are audited")
-    dataset: str = Field("digits", description="the data set of the test images")
-    systems: tuple[str, ...] = Field(SCHEME_NAMES, min_length=1, description="the systems that are audited")
-    epsilon: float = Field(0.05, gt=0, le=1, description="the ℓ∞ budget on the [0, 1] scale")
-    snr_db: float = Field(18.0, ge=-60, le=100, description="the SNR in dB at which images are attacked and scored")
-    max_images: int = Field(64, ge=2, description="the number of test images")
-    paper_steps: int = Field(10, ge=2, description="the steps K of Eq. (7)")
-    paper_draws: tuple[int, ...] = Field((1, 4), min_length=1, description="Eq. (7) runs once with each of these draws")
-    adaptive: AdaptiveSettings = Field(default_factory=lambda: AdaptiveSettings(**EFFORT))
-    scoring_draws: int = Field(5, ge=1, le=99, description="the fresh draws that an image is scored over; odd")
-    link: LinkSettings = Field(default_factory=LinkSettings)
-    jpeg: JpegSettings = Field(default_factory=JpegSettings)
-    seed: int = Field(1, ge=0, description="the run seed")
-
-    @model_validator(mode="after")
-    def _check(self) -> AuditSettings:
-        if self.scoring_draws % 2 == 0:
-            raise ValueError(
-                f"scoring_draws = {self.scoring_draws}: half of an even number is no majority; set an odd one"
-            )
-        return self
-
-
-class Audit:
-    """Attacks every system and counts what survives; each system's counts are kept, so that a killed audit goes on.
-
-    settings : what is audited
-    folder : of the kept counts, one file a system, taken again only for the same settings, weights, images and code
-    data_dir, weights : as for the sweeps
-    say : called with a line after each attack
+    A point counts the robust images as ``correct``, the right ones among all scoring draws as ``draws_correct``, and the
+    right draws of image NNNN as ``right_NNNN``, from which the worst case over attacks follows. Further points measure the
+    fall over ε, which a check needs; they are not in the record.
     """
 
-    def __init__(
-        self,
-        settings: AuditSettings,
-        folder: Path,
-        data_dir: Path | None = None,
-        weights: Path | None = None,
-        say: Say = lambda line: None,
-    ) -> None:
-        self.settings, self.folder, self.weights, self.say = settings, folder, weights, say
-        self.present, self.missing = available(settings.preset, settings.systems, weights)
-        described = {name: describe_scheme(name, settings.preset, weights) for name in self.present}
+    metric = ACCURACY
+
+    def __init__(self, settings: AuditSettings, data_dir: Path | None = None, weights: Path | None = None) -> None:
+        self.settings, self.weights = settings, weights
+        described = {name: describe_scheme(name, settings.preset, weights) for name in settings.systems}
         self.weights_sha256 = {name: description["sha256"] for name, (_, description) in described.items()}
-        self.codec = next(iter(described.values()))[0].codec
-        self._data = settings.dataset, data_dir, self.codec.image_size
-        self.test = load(settings.dataset, "test", data_dir, self.codec.image_size).shuffled(settings.max_images)
-        if len(self.test.classes) != self.codec.num_classes:
+        self.codecs = {name: preset.codec for name, (preset, _) in described.items()}
+        codec = next(iter(self.codecs.values()))
+        self._data = settings.dataset, data_dir, codec.image_size
+        self.test = load(settings.dataset, "test", data_dir, codec.image_size).shuffled(settings.max_images)
+        if len(self.test.classes) != codec.num_classes:
             raise UserError(
                 f"dataset = {settings.dataset!r}: {len(self.test.classes)} classes, the weights of {settings.preset!r} "
-                f"know {self.codec.num_classes}; choose the data set they were trained on"
+                f"know {codec.num_classes}; choose the data set they were trained on"
             )
         self.images, self.labels = to_float(self.test.pixels), self.test.labels
-        make_folder(folder)
-        presets = [preset for preset, _ in described.values()]
-        self._code = settings_hash(fingerprint([__name__], [settings, *presets]))
+        self.size = settings.batch_size or len(self.test)
+        self.max_batches = -(-len(self.test) // self.size)
+        self.data_set = f"{settings.dataset}, {len(self.test)} test images"
+        self._schemes: dict[str, Scheme] = {}
+        self._victims: dict[str, dict[str, Victim]] = {}
+        self._attacks: dict[tuple[str, int], SourceAttack] = {}
+        self._suites: dict[str, AdaptiveSuite] = {}
+        self._losses: dict[str, np.ndarray] = {}  # before each step of the first attack by Eq. (7), of batch 0
+
+    def inputs(self) -> dict[str, Any]:
+        return {"weights_sha256": self.weights_sha256, "images_sha256": self.test.sha256()}
+
+    # ------------------------------------------------------------------ what is attacked, and by what
+
+    def repeats(self, name: str) -> bool:
+        """Whether the attacker meets chance: behind JPEG nothing is random before a block is lost, and one draw is all."""
+        return self.codecs[name].bottleneck != "none"
+
+    def paper_draws(self, name: str) -> tuple[int, ...]:
+        return tuple(dict.fromkeys(self.settings.paper_draws)) if self.repeats(name) else (1,)
+
+    def attacks(self, name: str) -> list[str]:
+        """Names of the attacks on a scheme, in the order of the record."""
+        first, *more = (paper_attack(draws) for draws in self.paper_draws(name))
+        relaxations = RELAXATIONS.get(self.codecs[name].bottleneck, ("straight-through",))
+        apgd = [f"apgd-{loss}/{relaxation}" for relaxation in relaxations for loss in APGD_LOSSES]
+        return [RANDOM, FGSM, first, *more, *apgd, SQUARE]
+
+    def curve(self) -> dict[str, float]:
+        """Points of the fall over ε, beside those of the audited ε, and their ε."""
+        s = self.settings
+        values = {*(min(1.0, f * s.epsilon) for f in CURVE), max(NO_SURVIVORS, s.epsilon)} - {s.epsilon}
+        return {f"fall over ε, {epsilon:g}": epsilon for epsilon in sorted(values)}
+
+    def points(self) -> list[Point]:
+        s = self.settings
+        return [
+            Point(name, s.snr_db, attack) for name in s.systems for attack in (None, *self.attacks(name), *self.curve())
+        ]
+
+    def scheme(self, name: str) -> Scheme:
+        if name not in self._schemes:
+            s = self.settings
+            self._schemes[name] = make_scheme(name, s.preset, s.link, s.jpeg, self._mean_image, self.weights)
+        return self._schemes[name]
+
+    def victims(self, name: str) -> dict[str, Victim]:
+        """A scheme by the passes that the adaptive suite attacks, the one that runs first."""
+        if name not in self._victims:
+            self._victims[name] = adaptive_victims(
+                self.scheme(name), self.settings.link, self.settings.snr_db, CALIBRATION
+            )
+        return self._victims[name]
+
+    def prepare(self) -> None:
+        for name in self.settings.systems:
+            self.scheme(name)
 
     def _mean_image(self) -> np.ndarray:
         dataset, data_dir, size = self._data
         return np.round(load(dataset, "train", data_dir, size).pixels.mean(axis=0)).astype(np.uint8)
 
-    def key(self, name: str) -> str:
-        """Hash of what a system's counts follow from."""
-        shared = {k: v for k, v in self.settings.model_dump(mode="json").items() if k != "systems"}
-        inputs = {
-            "system": name,
-            "weights": self.weights_sha256[name],
-            "images": self.test.sha256(),
-            "code": self._code,
+    # ------------------------------------------------------------------ one batch of one point
+
+    def evaluate(self, point: Point, batch: int) -> Mapping[str, int]:
+        rows = slice(batch * self.size, (batch + 1) * self.size)
+        images, labels = self.images[rows], self.labels[rows]
+        attacked = self._attacked(point.system, point.threat, images, labels, batch)
+        right = self.score(self.scheme(point.system), attacked, labels, batch)
+        return {
+            "images": len(labels),
+            "correct": int(self.robust(right).sum()),
+            "draws": self.settings.scoring_draws * len(labels),
+            "draws_correct": int(right.sum()),
+            **{f"right_{batch * self.size + i:04d}": int(count) for i, count in enumerate(right)},
         }
-        return settings_hash({**shared, **inputs})
 
-    # ------------------------------------------------------------------ one system
-
-    def score(self, system: Scheme, images: np.ndarray) -> np.ndarray:
-        """How many of the scoring draws are right, int ``[I]``: the real system, the same draws for every attack."""
+    def score(self, scheme: Scheme, images: np.ndarray, labels: np.ndarray, number: int = 0) -> np.ndarray:
+        """How many of the scoring draws are right, int ``[I]``: the real scheme, the same draws for every attack."""
         right = np.zeros(len(images), np.int64)
         for draw in range(self.settings.scoring_draws):
-            batch = Batch(images, self.labels, 0, rng.seed_int(self.settings.seed, "audit score", draw))
-            right += system.transmit(batch, self.settings.snr_db)["predictions"] == self.labels
+            batch = Batch(images, labels, number, rng.seed_int(self.settings.seed, "audit score", draw))
+            right += scheme.transmit(batch, self.settings.snr_db)["predictions"] == labels
         return right
 
-    def _attacked(
-        self, system: Scheme, victims: Mapping[str, Victim], repeats: bool
-    ) -> Iterator[tuple[str, np.ndarray, tuple[np.ndarray, SourceAttack] | None]]:
-        """Every attack's name and images, and of Eq. (7) the losses and the attack itself."""
-        s = self.settings
-
-        def stream(name: str) -> np.random.Generator:
-            return rng.generator(s.seed, "audit", name)
-
-        yield RANDOM, random_sign_noise(self.images, s.epsilon, stream(RANDOM)), None
-        for draws in dict.fromkeys(s.paper_draws if repeats else (1,)):
-            values = SourceAttackSettings(epsilon=s.epsilon, steps=s.paper_steps, draws=draws)
-            attack = SourceAttack(system.victim(), values)
-            if draws == s.paper_draws[0] or not repeats:
-                single = attack.at(s.epsilon, 1)
-                yield FGSM, single.craft(self.images, self.labels, stream(FGSM)).images, None
-            name = paper_attack(draws)
-            crafted = attack.craft(self.images, self.labels, stream(name))
-            yield name, crafted.images, (crafted.losses, attack)
-        effort = s.adaptive if repeats else s.adaptive.with_(draws=1)
-        for name, attack_of in AdaptiveSuite(victims, effort).attacks.items():
-            yield name, attack_of(self.images, self.labels, s.epsilon, stream(name)), None
-
-    def audit(self, name: str) -> dict[str, Any]:
-        """Counts and checks of a system: what its kept file holds."""
-        s, began = self.settings, time.monotonic()
-        system = make_scheme(name, s.preset, s.link, s.jpeg, self._mean_image, self.weights)
-        # behind JPEG nothing is random before a block is lost: one draw is all there is
-        repeats = not isinstance(system, JpegLdpcScheme)
-        right = {"clean": self.score(system, self.images)}
-        self.say(f"{name}: clean {self._shown(right['clean'])}")
-        path: tuple[np.ndarray, SourceAttack] | None = None
-        victims = adaptive_victims(system, s.link, s.snr_db, self.folder.parent / "calibration")
-        started = time.monotonic()
-        for attack, images, extra in self._attacked(system, victims, repeats):
-            right[attack] = self.score(system, images)
-            path = path or extra
-            self.say(f"{name}: {attack} {self._shown(right[attack])}, {time.monotonic() - started:.1f} s")
-            started = time.monotonic()
-        assert path is not None
-        survives = worst_case({attack: self._robust(r) for attack, r in right.items()})
-        checks = [
-            *gradient_health(next(iter(victims.values())), self.images, self.labels, self._stream("health")),
-            *self._findings(system, right, *path),
-        ]
-        for check in checks:
-            if not check.passed:
-                self.say(f"{name}: check failed: {check.name} ({check.detail})")
-        self.say(f"{name}: survives all {int(survives.sum())} of {len(survives)}")
-        return {
-            "images": len(self.labels),
-            "draws": s.scoring_draws * len(self.labels),
-            "robust": {attack: int(self._robust(r).sum()) for attack, r in right.items()}
-            | {WORST: int(survives.sum())},
-            "right": {attack: int(r.sum()) for attack, r in right.items()}
-            | {WORST: int(np.minimum.reduce(list(right.values())).sum())},
-            "checks": [asdict(check) for check in checks],
-            "seconds": round(time.monotonic() - began, 1),
-        }
-
-    def _stream(self, name: str) -> np.random.Generator:
-        return rng.generator(self.settings.seed, "audit", name)
-
-    def _robust(self, right: np.ndarray) -> np.ndarray:
+    def robust(self, right: np.ndarray) -> np.ndarray:
         return 2 * right > self.settings.scoring_draws
 
-    def _shown(self, right: np.ndarray) -> str:
-        return f"{int(self._robust(right).sum())} of {len(right)} robust"
+    def _stream(self, name: str, batch: int = 0) -> np.random.Generator:
+        return rng.generator(self.settings.seed, "audit", name, *(("batch", batch) if batch else ()))
 
-    def _findings(
-        self, system: Scheme, right: dict[str, np.ndarray], losses: np.ndarray, attack: SourceAttack
-    ) -> list[Finding]:
-        """The checks on rates of right draws; the curve over ε is of the first attack by Eq. (7)."""
+    def _attacked(
+        self, name: str, attack: str | None, images: np.ndarray, labels: np.ndarray, batch: int
+    ) -> np.ndarray:
+        """Images ``[I, H, W, 3]`` as the transmitter gets them."""
+        s = self.settings
+        if attack is None:
+            return images
+        if attack == RANDOM:
+            return random_sign_noise(images, s.epsilon, self._stream(attack, batch))
+        draws = {paper_attack(draws): draws for draws in self.paper_draws(name)}
+        if attack in draws:
+            return self._crafted(name, draws[attack], images, labels, batch).images
+        first = self._paper(name, self.paper_draws(name)[0])
+        if attack == FGSM:
+            return first.at(s.epsilon, 1)(images, labels, self._stream(attack, batch))
+        if attack in self.curve():
+            return first.at(self.curve()[attack])(images, labels, self._stream("curve", batch))
+        if name not in self._suites:
+            effort = s.adaptive if self.repeats(name) else s.adaptive.with_(draws=1)
+            self._suites[name] = AdaptiveSuite(self.victims(name), effort)
+        return self._suites[name].attacks[attack](images, labels, s.epsilon, self._stream(attack, batch))
+
+    def _paper(self, name: str, draws: int) -> SourceAttack:
+        """Eq. (7) on a scheme, its compiled pass made once."""
+        if (name, draws) not in self._attacks:
+            s = self.settings
+            values = SourceAttackSettings(epsilon=s.epsilon, steps=s.paper_steps, draws=draws)
+            self._attacks[name, draws] = SourceAttack(self.scheme(name).victim(), values)
+        return self._attacks[name, draws]
+
+    def _crafted(self, name: str, draws: int, images: np.ndarray, labels: np.ndarray, batch: int) -> Crafted:
+        crafted = self._paper(name, draws).craft(images, labels, self._stream(paper_attack(draws), batch))
+        if batch == 0 and draws == self.paper_draws(name)[0]:
+            self._losses[name] = crafted.losses
+        return crafted
+
+    # ------------------------------------------------------------------ the record
+
+    def _counts(self, name: str, attack: str | None) -> Counts:
+        return self.results[Point(name, self.settings.snr_db, attack)].counts or {}
+
+    def _right(self, name: str, attack: str | None) -> np.ndarray:
+        """Right scoring draws of every image, int ``[I]``."""
+        counts = self._counts(name, attack)
+        return np.array([counts[f"right_{i:04d}"] for i in range(len(self.test))])
+
+    def point_records(self) -> list[PointRecord]:
+        """A point per scheme and attack, and one for what survives them all."""
+        records = []
+        for name in self.settings.systems:
+            shown = [None, *self.attacks(name)]
+            worst = np.minimum.reduce([self._right(name, attack) for attack in shown])
+            for attack, right in [*((attack, self._right(name, attack)) for attack in shown), (WORST, worst)]:
+                records.append(self._point_record(name, attack, right))
+        return records
+
+    def _point_record(self, name: str, attack: str | None, right: np.ndarray) -> PointRecord:
+        whole, first = self._summed(right), self._summed(right[: self.size])
+        return PointRecord(
+            system=name, snr_db=self.settings.snr_db, threat=attack, metric=ACCURACY.name, value=ACCURACY.value(whole),
+            ci95=ACCURACY.interval(whole), counts=whole, batches=self.max_batches, first_batch=first, stop="maximum",
+        )  # fmt: skip
+
+    def _summed(self, right: np.ndarray) -> Counts:
+        return {
+            "images": len(right),
+            "correct": int(self.robust(right).sum()),
+            "draws": self.settings.scoring_draws * len(right),
+            "draws_correct": int(right.sum()),
+        }
+
+    def notes(self) -> dict[str, Any]:
+        return {
+            "chance": 1.0 / next(iter(self.codecs.values())).num_classes,
+            "robust": ROBUST,
+            "attacks": "all but clean within the same ε; worst case: robust under every one of them and clean",
+            "checks": {name: [asdict(check) for check in self.checks(name)] for name in self.settings.systems},
+        }
+
+    def checks(self, name: str) -> list[Finding]:
+        """Of the gradients themselves, on the images of the first batch, and of the rates of right draws."""
+        images, labels = self.images[: self.size], self.labels[: self.size]
+        victim = next(iter(self.victims(name).values()))
+        return [*gradient_health(victim, images, labels, self._stream("health")), *self._findings(name)]
+
+    def _findings(self, name: str) -> list[Finding]:
         s, trials = self.settings, len(self.labels) * self.settings.scoring_draws
-        rate = {name: float(r.sum()) / trials for name, r in right.items()}
-        first = next(name for name in right if name.startswith("eq7"))
-        gradient = [r for name, r in right.items() if name.startswith(("eq7", "apgd"))]
-        curve = {0.0: rate["clean"], s.epsilon: rate[first]}
-        for epsilon in {*(min(1.0, f * s.epsilon) for f in CURVE), max(NO_SURVIVORS, s.epsilon)} - set(curve):
-            images = attack.at(epsilon).craft(self.images, self.labels, self._stream("curve")).images
-            curve[epsilon] = float(self.score(system, images).sum()) / trials
+        attacks, draws = self.attacks(name), self.paper_draws(name)
+        rate = {
+            attack: self._counts(name, attack)["draws_correct"] / trials for attack in [None, *attacks, *self.curve()]
+        }
+        if name not in self._losses:  # the point was taken from a store
+            self._crafted(name, draws[0], self.images[: self.size], self.labels[: self.size], 0)
+        first = paper_attack(draws[0])
+        with_gradient = [self._right(name, attack) for attack in attacks if attack not in (RANDOM, FGSM, SQUARE)]
         return findings(
-            losses=losses,
+            losses=self._losses[name],
             single_step=rate[FGSM],
             several_steps=rate[first],
             random_noise=rate[RANDOM],
-            white_box=float(np.minimum.reduce(gradient).sum()) / trials,
+            white_box=float(np.minimum.reduce(with_gradient).sum()) / trials,
             black_box=rate[SQUARE],
-            by_epsilon=curve,
+            by_epsilon={0.0: rate[None], s.epsilon: rate[first]}
+            | {epsilon: rate[place] for place, epsilon in self.curve().items()},
         )
 
-    # ------------------------------------------------------------------ all of them
-
-    def run(self, fresh: bool = False) -> dict[str, dict[str, Any]]:
-        """Results by system, those that are kept taken as they are unless ``fresh``."""
-        results = {}
-        for name in self.missing:
-            self.say(f"{name}: skipped, no weights in {self.weights or PACKAGED}")
-        for name in self.present:
-            path = self.folder / f"{name}.json"
-            kept = None if fresh else _read(path, self.key(name))
-            if kept is not None:
-                self.say(f"{name}: kept from an earlier run")
-            else:
-                kept = self.audit(name)
-                content = {"key": self.key(name), "result": kept, "sha256": settings_hash(kept)}
-                write_text(path, json.dumps(content, indent=1) + "\n")
-            results[name] = kept
-        return results
-
-    def record(self, name: str, results: dict[str, dict[str, Any]], seconds: float) -> Record:
-        """Points by (system, attack) with ``correct`` = robust images, and the checks in the notes."""
+    def draw(self, record: Record, path: Path) -> None:
         s = self.settings
-        inputs = {"weights_sha256": self.weights_sha256, "images_sha256": self.test.sha256(), "code_sha256": self._code}
-        points = [
-            _point(system, s.snr_db, attack, result)
-            for system, result in results.items()
-            for attack in result["robust"]
-        ]
-        notes = {
-            "chance": 1.0 / self.codec.num_classes,
-            "robust": ROBUST,
-            "attacks": "all but clean within the same ε; worst case: robust under every one of them and clean",
-            "checks": {system: result["checks"] for system, result in results.items()},
-            "seconds": {system: result["seconds"] for system, result in results.items()},
-            "skipped": list(self.missing),
-        }
-        return make_record(
-            name,
-            settings={**s.model_dump(mode="json"), "inputs": inputs},
-            seed=s.seed,
-            data_set=f"{s.dataset}, {len(self.test)} test images",
-            points=points,
-            duration_s=seconds,
-            notes=notes,
-        )
-
-
-def _point(system: str, snr_db: float, attack: str, result: dict[str, Any]) -> PointRecord:
-    counts = {"images": result["images"], "correct": result["robust"][attack]}
-    value, interval = ACCURACY.value(counts), ACCURACY.interval(counts)
-    counts |= {"draws": result["draws"], "draws_correct": result["right"][attack]}
-    threat = None if attack == "clean" else attack
-    return PointRecord(
-        system=system, snr_db=snr_db, threat=threat, metric=ACCURACY.name, value=value, ci95=interval, counts=counts,
-        batches=1, first_batch=counts,
-    )  # fmt: skip
-
-
-def _read(path: Path, key: str) -> dict[str, Any] | None:
-    """A kept result, or None where there is none for this key."""
-    try:
-        kept = strict_json.loads(path.read_text(encoding="utf-8"))
-        whole = kept["key"] == key and kept["sha256"] == settings_hash(kept["result"])
-        return dict(kept["result"]) if whole else None
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
+        plot_audit(record, path, f"{s.dataset}: ℓ∞ semantic noise, ε = {s.epsilon:g}, SNR {s.snr_db:g} dB")

@@ -31,12 +31,18 @@ class Experiment(ABC):
 
     settings : with ``seed`` and ``stop``; JSON of it is in the record and rebuilds the job
     metric : decides when a point has enough batches, and is the value of its record
+    tolerance : how far a number of :meth:`values` may be from a stored one, relative above 1
+    results : what the run found by point, from :func:`record_of` on
+    shown_as : the file that :meth:`draw` makes of a record, below the folder of results
     """
 
     settings: Any
     metric: Metric
     max_batches: int | None = None
     data_set: str = "none"
+    tolerance: float = 0.0
+    results: Mapping[Point, PointResult] = {}
+    shown_as: str = "figures/{name}.png"
 
     @abstractmethod
     def points(self) -> list[Point]: ...
@@ -60,6 +66,14 @@ class Experiment(ABC):
     def notes(self) -> dict[str, Any]:
         """What the figure needs beside the points; known after the run."""
         return {}
+
+    def values(self) -> dict[str, Any]:
+        """Results that are no counts, as JSON; known after the run, and the same whether it was resumed or not."""
+        return {}
+
+    def point_records(self) -> list[PointRecord]:
+        """The record's points from :attr:`results`: one each, unless an experiment says otherwise."""
+        return point_records(list(self.results.values()), self.metric, self.budgets())
 
     def inputs(self) -> dict[str, Any]:
         """Files that the counts depend on, by their SHA-256."""
@@ -109,16 +123,19 @@ def run_experiment(
 
 
 def record_of(job: Experiment, name: str, results: list[PointResult], seconds: float) -> Record:
-    """The record of a job's results, one entry per point and metric that it counted."""
-    points: list[PointRecord] = point_records(results, job.metric, job.budgets())
+    """The record of an experiment's results; ``seconds`` is what the run took so far."""
+    began = time.monotonic()
+    job.results = {result.point: result for result in results}
+    points, notes, values = job.point_records(), job.notes(), job.values()
     return make_record(
         name,
         settings=job.record_settings(),
         seed=job.settings.seed,
         data_set=job.data_set,
         points=points,
-        duration_s=seconds,
-        notes=job.notes(),
+        duration_s=seconds + time.monotonic() - began,
+        notes=notes,
+        values=values,
         processors=sorted({processor for result in results for processor in result.processors}),
     )
 
@@ -131,18 +148,18 @@ def store_path(name: str, out: Path) -> Path:
 def run_and_save(
     job: Experiment, name: str, out: Path = Path("results"), fresh: bool = False, quiet: bool = False
 ) -> Record:
-    """Run a job, write ``out/records/NAME.json`` and ``out/figures/NAME.png``, and print where they are."""
+    """Run a job, write ``out/records/NAME.json`` and its figure, and print where they are."""
     job.prepare()
     store = store_path(name, out)
     if fresh:
         remove_store(store)
     results, seconds = run_experiment(job, store, quiet)
     record = record_of(job, name, results, seconds)
-    record_path, figure_path = out / "records" / f"{name}.json", out / "figures" / f"{name}.png"
+    record_path, shown = out / "records" / f"{name}.json", out / job.shown_as.format(name=name)
     write_record(record_path, record)
-    job.draw(record, figure_path)
+    job.draw(record, shown)
     print(f"record: {record_path}")
-    print(f"figure: {figure_path}")
+    print(f"{'figure' if shown.suffix == '.png' else 'table'}: {shown}")
     return record
 
 

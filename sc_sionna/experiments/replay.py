@@ -3,21 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 from sc_sionna.core.atomic import scratch_folder
 from sc_sionna.core.errors import UserError
 from sc_sionna.core.terminal import one_line
-from sc_sionna.experiments.accuracy import AccuracyExperiment, AccuracySettings
 from sc_sionna.experiments.base import Experiment, record_of, run_experiment
-from sc_sionna.experiments.error_rates import ErrorRateExperiment, ErrorRateSettings
+from sc_sionna.experiments.registry import KINDS, parse_settings
 from sc_sionna.settings import settings_hash
 from sc_sionna.sweep import Record, compare, exactness, read_record
-
-KINDS: dict[str, tuple[type[Any], type[Any]]] = {
-    "accuracy": (AccuracySettings, AccuracyExperiment),
-    "error-rates": (ErrorRateSettings, ErrorRateExperiment),
-}
+from sc_sionna.sweep.values import count_leaves, value_differences
 
 
 def experiment_of(record: Record, data_dir: Path | None = None, weights: Path | None = None) -> Experiment:
@@ -25,12 +19,8 @@ def experiment_of(record: Record, data_dir: Path | None = None, weights: Path | 
 
     Raises UserError for a kind that this version cannot run, and where weights or images are not those of the record.
     """
-    settings = dict(record.settings)
-    kind, inputs = settings.get("kind"), settings.pop("inputs", {})
-    if kind not in KINDS:
-        raise UserError(f"record {record.name!r}: kind {kind!r} cannot be replayed; known: {', '.join(KINDS)}")
-    settings_class, job_class = KINDS[kind]
-    job: Experiment = job_class(settings_class(**settings), data_dir, weights)
+    settings, inputs = parse_settings(record.settings, f"record {record.name!r}"), record.settings.get("inputs", {})
+    job = KINDS[settings.kind].build(settings, data_dir, weights)
     for name, value in job.inputs().items():
         if value != inputs.get(name):
             raise UserError(
@@ -47,13 +37,15 @@ def replay_record(
     record = read_record(path)
     job = experiment_of(record, data_dir, weights)
     stop = job.settings.stop.with_(max_trials=max_trials)
+    job.prepare()
     with scratch_folder() as scratch:
         results, seconds = run_experiment(job, scratch / "replay.sqlite", quiet, stop)
     again = record_of(job, record.name, results, seconds)
     comparisons = compare(record, again)
     names = [one_line(c.point.system + (f", {c.point.threat}" if c.point.threat else "")) for c in comparisons]
     width = max((len(name) for name in names), default=6)
-    print(f"{'system':{width}}  {'SNR dB':>6}  {'stored':>8}  {'replayed':>8}  {'z':>6}  same batches")
+    if comparisons:
+        print(f"{'system':{width}}  {'SNR dB':>6}  {'stored':>8}  {'replayed':>8}  {'z':>6}  same batches")
     for name, c in zip(names, comparisons, strict=True):
         same = {True: "equal", False: "DIFFER", None: "-"}[c.exact]
         verdict = "" if c.agree else "  DISAGREES"
@@ -66,7 +58,22 @@ def replay_record(
     }
     if not whole:
         print("the record's points or budgets differ from those of its settings")
-    exact, why = exactness(record, again)
-    print(f"compared {'count by count' if exact else 'by |z| <= 4 alone'}: {one_line(why)}")
-    print(f"{agree} of {len(comparisons)} points agree")
-    return 0 if whole and comparisons and agree == len(comparisons) else 1
+    if record.points:
+        exact, why = exactness(record, again)
+        print(f"compared {'count by count' if exact else 'by |z| <= 4 alone'}: {one_line(why)}")
+        print(f"{agree} of {len(comparisons)} points agree")
+    values_agree = _print_values(record, again, job.tolerance)
+    compared = bool(comparisons or record.values)
+    return 0 if whole and compared and agree == len(comparisons) and values_agree else 1
+
+
+def _print_values(record: Record, again: Record, tolerance: float) -> bool:
+    """Say which results that are no counts differ; True if none does."""
+    if not record.values and not again.values:
+        return True
+    found = list(value_differences(record.values, again.values, tolerance))
+    for difference in found:
+        print(f"{one_line(difference.place)}: stored {difference.stored}, replayed {difference.replayed}  DISAGREES")
+    total = count_leaves(record.values)
+    print(f"{total - len(found)} of {total} values agree, numbers within {tolerance:g} of max(1, |stored|)")
+    return not found

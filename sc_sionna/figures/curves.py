@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-import matplotlib.style
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 
-from sc_sionna.core.atomic import write_bytes
 from sc_sionna.core.errors import UserError
+from sc_sionna.figures import style
 from sc_sionna.sweep.metrics import ACCURACY, BIT_ERROR_RATE, BLOCK_ERROR_RATE, INDEX_ERROR_RATE, Counts, Metric
 from sc_sionna.sweep.record import PointRecord, Record
 
@@ -23,27 +19,11 @@ XOf = Callable[[Record, PointRecord], float | None]
 LabelOf = Callable[[Record, PointRecord], str]
 PanelOf = Callable[[Record, PointRecord], str | None]
 
-# Okabe and Ito's palette without its yellow, which is faint on white; markers and dashes tell lines apart without colour
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")
-MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "h")
-DASHES = ("-", "--", ":", "-.")
-BOUNDS = (":", "-.")  # of lines across the figure
-NO_NOISE = "without semantic noise"
 ERROR_RATES = (
     (BIT_ERROR_RATE, "Bit error rate"),
     (BLOCK_ERROR_RATE, "Block error rate"),
     (INDEX_ERROR_RATE, "Index error rate"),
 )
-STYLE = {
-    "font.size": 10,
-    "axes.grid": True,
-    "grid.color": "0.88",
-    "grid.linewidth": 0.7,
-    "axes.axisbelow": True,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "legend.frameon": False,
-}
 
 
 @dataclass(frozen=True)
@@ -106,7 +86,7 @@ def plot_accuracy_vs_snr(
     if label_of or (records and records[0].settings.get("threats")):
 
         def panel(record: Record, point: PointRecord) -> str | None:
-            return point.threat or (NO_NOISE if record.settings.get("threats") else None)
+            return point.threat or (style.NO_NOISE if record.settings.get("threats") else None)
 
         plot_accuracy_vs(records, path, "SNR (dB)", lambda _, p: p.snr_db, label_of, panel, title, chance)
         return
@@ -164,17 +144,23 @@ def _draw_accuracy(
     chance = records[0].notes.get("chance") if chance is None else chance
     columns = min(len(panels), 3)
     rows = -(-len(panels) // columns)
-    with _style():
+    with style.context():
         width = 6.8 if columns == 1 else 1.0 + 4.0 * columns
         figure = Figure(figsize=(width, 4.4 * rows), layout="constrained")
         all_axes = figure.subplots(rows, columns, squeeze=False, sharey=True).flat
         for number, (axes, (panel, lines)) in enumerate(zip(all_axes, panels.items(), strict=False)):
             for line in lines:
-                x, value, low, high = _columns(line.estimates(ACCURACY), scale=100.0)
-                look = _look(labels.index(line.label))
-                axes.errorbar(x, value, _bars(value, low, high), label=line.label, **look)
+                x, value, low, high = style.columns_of(line.estimates(ACCURACY), scale=100.0)
+                look = style.look(labels.index(line.label))
+                axes.errorbar(x, value, style.bars(value, low, high), label=line.label, **look)
             for place, (name, bound) in enumerate(records[0].notes.get("bounds", {}).items()):
-                axes.axhline(100 * bound, color="0.2", linestyle=BOUNDS[place % len(BOUNDS)], linewidth=1.2, label=name)
+                axes.axhline(
+                    100 * bound,
+                    color="0.2",
+                    linestyle=style.BOUNDS[place % len(style.BOUNDS)],
+                    linewidth=1.2,
+                    label=name,
+                )
             if chance is not None:
                 axes.axhline(100 * chance, color="0.45", linestyle=(0, (6, 3)), linewidth=1, zorder=1)
             if chance is not None and number == 0:
@@ -196,8 +182,8 @@ def _draw_accuracy(
             _finish_axes(axes, lines, x_label)
         for axes in all_axes[len(panels) :]:
             axes.set_axis_off()
-        _finish_figure(figure, figure.axes, title, f"Bars: 95 % intervals, {_trials(every, ACCURACY)} per point")
-        _save(figure, path)
+        style.finish_figure(figure, figure.axes, title, f"Bars: 95 % intervals, {_trials(every, ACCURACY)} per point")
+        style.save(figure, path)
 
 
 def plot_error_rates(records: Record | Sequence[Record], path: Path, title: str | None = None) -> None:
@@ -211,7 +197,7 @@ def plot_error_rates(records: Record | Sequence[Record], path: Path, title: str 
     panels = [(metric, name) for metric, name in ERROR_RATES if any(line.estimates(metric) for line in lines)]
     if not panels:
         raise UserError(f"record {records[0].name!r}: counts no bits, blocks or indices; name a record of error rates")
-    with _style():
+    with style.context():
         figure = Figure(figsize=(1.0 + 3.9 * max(len(panels), 1.4), 4.6), layout="constrained")
         all_axes = figure.subplots(1, len(panels), squeeze=False)[0]
         limits = False
@@ -226,20 +212,20 @@ def plot_error_rates(records: Record | Sequence[Record], path: Path, title: str 
             axes.set_ylabel(name)
             _finish_axes(axes, lines)
         note = "Bars: 95 % intervals" + ("; arrows: no errors seen, upper end of the interval" if limits else "")
-        _finish_figure(figure, all_axes[0], title, note)
-        _save(figure, path)
+        style.finish_figure(figure, all_axes[0], title, note)
+        style.save(figure, path)
 
 
 def _draw_error_rate(axes: Any, line: Series, metric: Metric, number: int, shift: float) -> bool:
     """One line of a panel; True if it has points without errors. ``shift``: of those in dB, or they hide each other."""
     rows = line.estimates(metric)
     seen, unseen = [r for r in rows if r[1] > 0], [r for r in rows if r[1] == 0]
-    look = _look(number)
-    snr_db, value, low, high = _columns(seen)
+    look = style.look(number)
+    snr_db, value, low, high = style.columns_of(seen)
     # an empty line still gives the legend its entry
-    axes.errorbar(snr_db, value, _bars(value, low, high), label=line.label, **look)
+    axes.errorbar(snr_db, value, style.bars(value, low, high), label=line.label, **look)
     if unseen:
-        snr_db, _, _, high = _columns(unseen)
+        snr_db, _, _, high = style.columns_of(unseen)
         snr_db = [x + shift for x in snr_db]
         arrow = [0.45 * h for h in high]  # the same length for all on a logarithmic axis
         open_look = {**look, "linestyle": "none", "markerfacecolor": "white", "capsize": 2.5}
@@ -252,31 +238,6 @@ def _not_empty(lines: list[Series], records: Sequence[Record], what: str) -> lis
         names = ", ".join(repr(r.name) for r in records) or "none given"
         raise UserError(f"records {names}: no {what} point was run; run the sweep before drawing it")
     return lines
-
-
-def _columns(rows: list[tuple[float, float, float, float]], scale: float = 1.0) -> list[list[float]]:
-    columns = [list(column) for column in zip(*rows, strict=True)] or [[], [], [], []]
-    return [columns[0], *([scale * x for x in column] for column in columns[1:])]
-
-
-def _bars(value: list[float], low: list[float], high: list[float]) -> list[list[float]]:
-    # max: an end that equals the estimate may differ from it by rounding, and matplotlib refuses a negative bar
-    below = [max(0.0, v - x) for v, x in zip(value, low, strict=True)]
-    above = [max(0.0, x - v) for v, x in zip(value, high, strict=True)]
-    return [below, above]
-
-
-def _look(number: int) -> dict[str, Any]:
-    return {
-        "color": COLOURS[number % len(COLOURS)],
-        "marker": MARKERS[number % len(MARKERS)],
-        "linestyle": DASHES[(number // len(COLOURS)) % len(DASHES)],
-        "markersize": 5,
-        "linewidth": 1.5,
-        "elinewidth": 1.0,
-        "capsize": 2.5,
-        "zorder": 3,
-    }
 
 
 def _trials(lines: list[Series], metric: Metric) -> str:
@@ -294,36 +255,3 @@ def _finish_axes(axes: Any, lines: list[Series], x_label: str = "SNR (dB)") -> N
 
 def _ticks(lines: list[Series]) -> list[float]:
     return sorted({x for line in lines for x, _ in line.points})
-
-
-def _finish_figure(figure: Figure, axes: Any, title: str | None, note: str) -> None:
-    """Title above, legend in columns and the note below; the figure grows with the legend, not the axes smaller.
-
-    axes : those whose lines the legend names; a list of them where they differ, the same label once
-    """
-    if title:
-        figure.suptitle(title, fontsize="large")
-    entries: dict[str, Any] = {}
-    for one in axes if isinstance(axes, list) else [axes]:
-        for handle, label in zip(*one.get_legend_handles_labels(), strict=True):
-            entries.setdefault(label, handle)
-    ordered = sorted(entries.items(), key=lambda entry: isinstance(entry[1], Line2D))  # lines across the figure last
-    labels, handles = [label for label, _ in ordered], [handle for _, handle in ordered]
-    width = max(len(label) for label in labels)
-    columns = max(1, min(len(labels), 4, int(figure.get_figwidth() * 13 / (width + 8))))
-    figure.set_figheight(figure.get_figheight() + 0.2 * -(-len(labels) // columns))
-    figure.legend(
-        handles, labels, loc="outside lower center", ncols=columns, title=note, title_fontsize="small", fontsize="small"
-    )
-
-
-def _style() -> Any:
-    # the defaults first: a user's own matplotlibrc must not change a figure
-    return matplotlib.style.context(["default", STYLE])
-
-
-def _save(figure: Figure, path: Path) -> None:
-    FigureCanvasAgg(figure)
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=150, metadata={"Software": None})
-    write_bytes(path, buffer.getvalue())

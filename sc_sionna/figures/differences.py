@@ -9,7 +9,7 @@ from typing import NamedTuple
 from matplotlib.figure import Figure
 
 from sc_sionna.core.errors import UserError
-from sc_sionna.figures import curves as plotting
+from sc_sionna.figures import style
 from sc_sionna.sweep.metrics import ACCURACY, difference_interval
 from sc_sionna.sweep.record import Record
 
@@ -48,7 +48,7 @@ def plot_differences(record: Record, path: Path, title: str | None = None) -> No
     parts = list(dict.fromkeys(d.part for d in found))
     snrs = sorted({d.snr_db for d in found}, reverse=True)
     threats = list(dict.fromkeys(d.threat for d in found))
-    with plotting._style():
+    with style.context():
         figure = Figure(figsize=(3.4 + 3.0 * len(snrs), 1.3 + 0.42 * len(parts)), layout="constrained")
         panels = figure.subplots(1, len(snrs), sharey=True, squeeze=False)[0]
         for axes, snr_db in zip(panels, snrs, strict=True):
@@ -59,7 +59,7 @@ def plot_differences(record: Record, path: Path, title: str | None = None) -> No
                 sides = [[100 * (d.value - d.low) for d in chosen], [100 * (d.high - d.value) for d in chosen]]
                 axes.errorbar(
                     [100 * d.value for d in chosen], rows, xerr=sides, linestyle="none", markersize=5, capsize=2,
-                    marker=plotting.MARKERS[i], color=plotting.COLOURS[i], label=threat or plotting.NO_NOISE,
+                    marker=style.MARKERS[i], color=style.COLOURS[i], label=threat or style.NO_NOISE,
                 )  # fmt: skip
             axes.set_title(f"{snr_db:g} dB", fontsize="medium")
             axes.set_xlabel("Change of accuracy in points")
@@ -69,4 +69,4 @@ def plot_differences(record: Record, path: Path, title: str | None = None) -> No
         figure.legend(handles, labels, loc="outside lower center", ncols=len(threats))
         if title:
             figure.suptitle(title, fontsize="large")
-        plotting._save(figure, path)
+        style.save(figure, path)

@@ -1,4 +1,4 @@
-"""Figures of features, codebooks and audits, from records only, in the style of :mod:`sc_sionna.figures.curves`."""
+"""Maps of features and of codebooks, from records only, in the style of all."""
 
 from __future__ import annotations
 
@@ -8,19 +8,8 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from sc_sionna.core.errors import UserError
-from sc_sionna.figures import curves as plotting
-from sc_sionna.sweep.record import PointRecord, Record
-
-BARS = ("clean", "Eq. (7)", "survives all attacks")
-
-
-def _notes(record: Record, name: str) -> dict[str, Any]:
-    found = record.notes.get(name)
-    if not found:
-        raise UserError(f"record {record.name!r}: no {name!r} in its notes; name a record of the figure's own script")
-    return dict(found)
-
+from sc_sionna.figures import style
+from sc_sionna.sweep.record import Record
 
 # ---------------------------------------------------------------- Fig. 9
 
@@ -54,8 +43,8 @@ def plot_activation(record: Record, path: Path, title: str | None = None) -> Non
 
     ``notes["schemes"]``: name to ``images`` and the integer counts ``clean`` and ``noisy``, one per feature.
     """
-    schemes = _notes(record, "schemes")
-    with plotting._style():
+    schemes = style.part_of(record, "notes", "schemes")
+    with style.context():
         figure = Figure(figsize=(7.2, 0.8 + 2.1 * len(schemes)), layout="constrained")
         panels = figure.subplots(len(schemes), 1, sharex=True, sharey=True, squeeze=False)[:, 0]
         for axes, (name, scheme) in zip(panels, schemes.items(), strict=True):
@@ -63,7 +52,7 @@ def plot_activation(record: Record, path: Path, title: str | None = None) -> Non
             place = np.arange(1, len(clean) + 1)
             gini = {which: uniformity(scheme[which])["gini"] for which in ("clean", "noisy")}
             axes.bar(place, 100 * clean, width=1.0, color="0.8", label=f"clean (Gini {gini['clean']:.2f})")
-            look = {"where": "mid", "color": plotting.COLOURS[1], "linewidth": 1.4}
+            look = {"where": "mid", "color": style.COLOURS[1], "linewidth": 1.4}
             axes.step(place, 100 * noisy, label=f"noisy (Gini {gini['noisy']:.2f})", **look)
             axes.legend(loc="upper right", fontsize="small", ncols=2)
             axes.set_title(name, loc="left", fontsize="medium")
@@ -74,7 +63,7 @@ def plot_activation(record: Record, path: Path, title: str | None = None) -> Non
         panels[-1].set_xlabel("Feature, sorted by how often clean images activate it in the scheme")
         if title:
             figure.suptitle(title, fontsize="large")
-        plotting._save(figure, path)
+        style.save(figure, path)
 
 
 # ---------------------------------------------------------------- Fig. 10
@@ -106,10 +95,10 @@ def similarity_numbers(vectors: Any) -> dict[str, float]:
 def plot_similarity(record: Record, path: Path, title: str | None = None) -> None:
     """Heat maps of |EᵀE|, the similarities of the basis vectors, a panel per scheme.
 
-    ``notes["codebooks"]``: name to basis vectors ``[J, D]``.
+    ``values["codebooks"]``: name to basis vectors ``[J, D]``.
     """
-    codebooks = _notes(record, "codebooks")
-    with plotting._style():
+    codebooks = style.part_of(record, "values", "codebooks")
+    with style.context():
         figure = Figure(figsize=(0.9 + 3.7 * len(codebooks), 4.3), layout="constrained")
         panels = figure.subplots(1, len(codebooks), squeeze=False)[0]
         for axes, (name, vectors) in zip(panels, codebooks.items(), strict=True):
@@ -127,54 +116,4 @@ def plot_similarity(record: Record, path: Path, title: str | None = None) -> Non
         figure.colorbar(image, ax=panels, label="|cosine similarity|", shrink=0.75)
         if title:
             figure.suptitle(title, fontsize="large")
-        plotting._save(figure, path)
-
-
-# ---------------------------------------------------------------- the audit
-
-
-def plot_audit(record: Record, path: Path, title: str | None = None) -> None:
-    """Robust images in percent with Wilson 95 % intervals by scheme: clean, under Eq. (7), and under every attack.
-
-    A star at a scheme's name: a check for masked gradients failed, see ``notes["checks"]``.
-    """
-    checks = _notes(record, "checks")
-    systems = list(dict.fromkeys(point.system for point in record.points))
-    with plotting._style():
-        figure = Figure(figsize=(2.2 + 1.15 * max(3, len(systems)), 4.4), layout="constrained")
-        axes = figure.add_subplot()
-        axes.xaxis.grid(False)
-        for number, label in enumerate(BARS):
-            places, rows = [], []
-            for place, system in enumerate(systems):
-                point = _bar(record, system, number)
-                if point is not None and point.value is not None and point.ci95 is not None:
-                    places.append(place + 0.27 * (number - 1))
-                    rows.append((100 * point.value, *(100 * end for end in point.ci95)))
-            value, low, high = (list(column) for column in zip(*rows, strict=True)) if rows else ([], [], [])
-            error = [[max(0.0, v - x) for v, x in zip(value, low, strict=True)]]
-            error.append([max(0.0, x - v) for v, x in zip(value, high, strict=True)])
-            axes.bar(
-                places, value, width=0.25, color=plotting.COLOURS[number], yerr=error, label=label,
-                error_kw={"elinewidth": 1.0, "capsize": 2.5},
-            )  # fmt: skip
-        failed = [any(not check["passed"] for check in checks[system]) for system in systems]
-        names = [
-            system.replace("+", "\n+") + (" *" if bad else "") for system, bad in zip(systems, failed, strict=True)
-        ]
-        axes.set_xticks(range(len(systems)), names, fontsize="small")
-        axes.set_ylim(0, 102)
-        axes.set_ylabel("Robust images (%)")
-        images = {point.counts["images"] for point in record.points if point.counts}
-        note = f"Bars: 95 % intervals, {max(images, default=0)} images"
-        note += "; *: a check for masked gradients failed" if any(failed) else ""
-        if title:
-            figure.suptitle(title, fontsize="large")
-        figure.legend(loc="outside lower center", ncols=len(BARS), title=note, title_fontsize="small", fontsize="small")
-        plotting._save(figure, path)
-
-
-def _bar(record: Record, system: str, number: int) -> PointRecord | None:
-    """The point of a scheme that a bar shows: clean, its first attack by Eq. (7), its worst case."""
-    wanted = (lambda t: t is None, lambda t: t is not None and t.startswith("eq7"), lambda t: t == "worst case")[number]
-    return next((p for p in record.points if p.system == system and wanted(p.threat)), None)
+        style.save(figure, path)

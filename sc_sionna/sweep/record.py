@@ -83,7 +83,11 @@ class PointRecord(_Strict):
 
 
 class Record(_Strict):
-    """One sweep. ``notes`` holds what figures need beside the points, for example ``chance`` or an error-free accuracy."""
+    """One sweep.
+
+    notes : what figures need beside the points, for example ``chance`` or an error-free accuracy
+    values : results that are no counts, such as vectors or closed forms; a replay compares them leaf by leaf
+    """
 
     schema_version: int = Field(SCHEMA, alias="schema")
     name: str
@@ -98,6 +102,7 @@ class Record(_Strict):
     created: str
     duration_s: float
     notes: dict[str, Any] = {}
+    values: dict[str, Any] = {}
     points: tuple[PointRecord, ...]
 
     @model_validator(mode="after")
@@ -159,6 +164,7 @@ def make_record(
     command: str | None = None,
     notes: dict[str, Any] | None = None,
     processors: Sequence[str] | None = None,
+    values: dict[str, Any] | None = None,
 ) -> Record:
     """A record of this process: its command line, code, versions and device are looked up here.
 
@@ -180,6 +186,7 @@ def make_record(
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         duration_s=round(duration_s, 2),
         notes=notes or {},
+        values=values or {},
         points=tuple(points),
     )
 

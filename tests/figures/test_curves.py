@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from sc_sionna.core.errors import UserError
-from sc_sionna.figures import curves as plotting
+from sc_sionna.figures import style
 from sc_sionna.figures.curves import plot_accuracy_vs, plot_accuracy_vs_snr, plot_error_rates, series_of
 from sc_sionna.sweep import Point, PointRecord, Record, make_record, point_records
 from sc_sionna.sweep.metrics import ACCURACY, BLOCK_ERROR_RATE, wilson
@@ -22,8 +22,8 @@ from tests.sweep.fakes import SNRS, accuracy_record, link_record, result
 def figures(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     """The matplotlib figures that are drawn."""
     drawn: list[Any] = []
-    save = plotting._save
-    monkeypatch.setattr(plotting, "_save", lambda figure, path: (drawn.append(figure), save(figure, path)))
+    save = style.save
+    monkeypatch.setattr(style, "save", lambda figure, path: (drawn.append(figure), save(figure, path)))
     return drawn
 
 
@@ -46,7 +46,7 @@ def test_accuracy_has_a_line_per_system_and_threat_with_wilson_bars(figures: lis
 
 
 def test_lines_differ_in_colour_and_marker() -> None:
-    looks = [plotting._look(number) for number in range(28)]
+    looks = [style.look(number) for number in range(28)]
     assert len({(look["color"], look["linestyle"]) for look in looks}) == 28
     assert len({(look["marker"], look["linestyle"]) for look in looks}) == 28
 

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 from sc_sionna.core.errors import UserError
-from sc_sionna.figures import curves as plotting
+from sc_sionna.figures import style
+from sc_sionna.figures.bars import plot_audit
 from sc_sionna.figures.maps import (
     frequencies,
     plot_activation,
-    plot_audit,
     plot_similarity,
     similarity_numbers,
     similarity_of,
@@ -28,8 +28,8 @@ SCHEME = {"images": 10, "clean": [1, 9, 5, 5], "noisy": [4, 6, 5, 2]}
 @pytest.fixture
 def figures(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     drawn: list[Any] = []
-    save = plotting._save
-    monkeypatch.setattr(plotting, "_save", lambda figure, path: (drawn.append(figure), save(figure, path)))
+    save = style.save
+    monkeypatch.setattr(style, "save", lambda figure, path: (drawn.append(figure), save(figure, path)))
     return drawn
 
 

@@ -1,0 +1,77 @@
+"""The sections of the page: which record, what the paper claims, which tables."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from sc_sionna.report.studies import audit, parts, similarity, spread
+from sc_sionna.report.tables import accuracy_tables, by_threat, link_tables
+from sc_sionna.sweep import Record
+
+# record → (title, what the paper claims, its tables)
+SECTIONS: dict[str, tuple[str, str, Callable[[Record], list[str]]]] = {
+    "accuracy_vs_snr_digits": (
+        "Main job: all schemes on the digits",
+        "The learned schemes degrade gracefully with the SNR and hold up against semantic noise once trained against it; "
+        "JPEG+LDPC fails at low SNR.",
+        accuracy_tables,
+    ),
+    "accuracy_vs_snr_cifar10": (
+        "The same on CIFAR-10 (JPEG copy)",
+        "As above. First models, trained for a few epochs on two cores: far from what the architecture can do.",
+        accuracy_tables,
+    ),
+    "ber_vs_snr": (
+        "Error rates of the link",
+        "None; the paper states neither rank nor precoder.",
+        link_tables,
+    ),
+    "fig4_schemes_vs_snr_digits": (
+        "Fig. 4: schemes against SNR",
+        "`masked-vqvae+fim+at` is best under semantic noise, then `masked-vqvae+at`, then the others; clean, "
+        "`masked-vqvae+fim` is close to the upper bound.",
+        accuracy_tables,
+    ),
+    "fig5_codebook_size_digits": (
+        "Fig. 5: codebook size",
+        "A larger codebook is more accurate and more robust; J >= 16 is enough.",
+        accuracy_tables,
+    ),
+    "fig6_accuracy_vs_epsilon_digits": (
+        "Fig. 6: accuracy against ε",
+        "All schemes fall with ε, `masked-vqvae+fim+at` least.",
+        by_threat,
+    ),
+    "fig7_accuracy_vs_reserving_ratio_digits": (
+        "Fig. 7: reserving ratio",
+        "At small ε more patches help; at large ε a ratio of 0.5 is best.",
+        by_threat,
+    ),
+    "fig8_accuracy_vs_ssnr_digits": (
+        "Fig. 8: semantic noise over the air",
+        "Accuracy rises with the signal-to-semantic-noise ratio; `masked-vqvae+fim+at` is best; adversarial training "
+        "helps little against this noise.",
+        by_threat,
+    ),
+    "fig9_feature_activation": (
+        "Fig. 9: feature activation",
+        "Noise activates rare features more and frequent ones less; the FIM suppresses that.",
+        spread,
+    ),
+    "fig10_codebook_similarity": (
+        "Fig. 10: codebook similarity",
+        "The orthogonality term makes the basis vectors nearly orthogonal.",
+        similarity,
+    ),
+    "ablation_digits": (
+        "What each part adds",
+        "Adversarial training, the feature importance module, noise-related masking and the discrete codebook each add "
+        "robustness; not sending unimportant and similar features saves symbols.",
+        parts,
+    ),
+    "robustness_audit_digits": (
+        "Robustness under stronger attacks",
+        "None; the paper attacks with Eq. (7) only.",
+        audit,
+    ),
+}

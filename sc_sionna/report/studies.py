@@ -1,0 +1,121 @@
+"""Tables of single studies as lines of Markdown: features, codebooks, parts, the audit, LDPC decoders."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from sc_sionna.figures.differences import differences
+from sc_sionna.figures.maps import frequencies, similarity_numbers, uniformity
+from sc_sionna.report.tables import percent, threats_of
+from sc_sionna.sweep import Record
+
+
+def spread(record: Record) -> list[str]:
+    """Activation of frequent and rare features, clean and noisy."""
+    lines = [
+        "",
+        f"{record.notes['activation']}.",
+        "",
+        "| scheme | frequent half, % | rare half, % | Gini | magnitude | weights of Eq. (14), from and to |",
+        "|---|---|---|---|---|---|",
+    ]
+    for name, scheme in record.notes["schemes"].items():
+        clean, noisy = frequencies(scheme)
+        half = len(clean) // 2
+        frequent, rare = ([100 * x[part].mean() for x in (clean, noisy)] for part in (slice(half), slice(half, None)))
+        gini = [uniformity(scheme[which])["gini"] for which in ("clean", "noisy")]
+        size, weights = scheme["mean_magnitude"], scheme["importance_weights"]
+        lines.append(
+            f"| {name} | {frequent[0]:.1f} → {frequent[1]:.1f} | {rare[0]:.1f} → {rare[1]:.1f} | "
+            f"{gini[0]:.3f} → {gini[1]:.3f} | {size['clean']:.2f} → {size['noisy']:.2f} | "
+            + (f"{weights[0]:.2f}, {weights[1]:.2f} |" if weights else "– |")
+        )
+    return [*lines, "", "Clean → noisy; halves of the features by clean frequency."]
+
+
+def similarity(record: Record) -> list[str]:
+    """Mean, root mean square and largest |cos| of two codebook vectors."""
+    lines = [
+        "",
+        "| scheme | weight of the term | mean | rms | max | Welch bound of rms and max |",
+        "|---|---|---|---|---|---|",
+    ]
+    for name, vectors in record.values["codebooks"].items():
+        n = similarity_numbers(vectors)
+        weight = record.values["orthogonality_weight"][name]
+        lines.append(f"| {name} | {weight:g} | {n['mean']:.3f} | {n['rms']:.3f} | {n['max']:.3f} | {n['welch']:.3f} |")
+    return lines
+
+
+def parts(record: Record) -> list[str]:
+    """What each part adds, in points of accuracy with intervals, and what an image costs."""
+    found = list(differences(record))
+    places = sorted({(d.snr_db, d.threat) for d in found}, key=lambda place: (-place[0], place[1] or ""))
+    heads = [f"{snr_db:g} dB, {threat or 'clean'}" for snr_db, threat in places]
+    lines = ["", "| part | with it | without it | " + " | ".join(heads) + " |", "|---" * (len(heads) + 3) + "|"]
+    for part, (with_it, without) in record.notes["pairs"].items():
+        by_place = {(d.snr_db, d.threat): d for d in found if d.part == part}
+        cells = [
+            f"{100 * d.value:+.1f} [{100 * d.low:+.1f}, {100 * d.high:+.1f}]" if d is not None else "–"
+            for d in (by_place.get(place) for place in places)
+        ]
+        lines.append(f"| {part} | {with_it} | {without} | " + " | ".join(cells) + " |")
+    lines += [
+        "",
+        "Accuracy in %, and per image the source bits, the bits of side information (taken as error-free), and the channel "
+        "uses. Where thresholds leave features out, this link fills the rest of its fixed block with padding: the uses are "
+        "those of the full payload.",
+        "",
+        f"| scheme | {' | '.join(heads)} | source bits | side bits | channel uses |",
+        "|---" * (len(heads) + 4) + "|",
+    ]
+    points = {(p.system, p.snr_db, p.threat): p for p in record.points}
+    budgets = {p.system: p.budget for p in record.points if p.budget}
+    for system, budget in budgets.items():
+        cells = [percent(points.get((system, *place))) for place in places]
+        source = f"{budget['payload_bits']:.1f}" if budget["payload_bits"] else "analog"
+        shown = f"{source} | {budget['side_bits']:.1f} | {budget['channel_uses']:g}"
+        lines.append(f"| {system} | " + " | ".join(cells) + f" | {shown} |")
+    return lines
+
+
+def audit(record: Record) -> list[str]:
+    """Robust images by attack, and what the checks found."""
+    systems = list(dict.fromkeys(p.system for p in record.points))
+    lines = ["", "| robust, % | " + " | ".join(systems) + " |", "|---" * (len(systems) + 1) + "|"]
+    points = {(p.system, p.threat): p for p in record.points}
+    for threat in threats_of(record):
+        cells = [percent(points.get((system, threat))) for system in systems]
+        lines.append(f"| {threat or 'clean'} | " + " | ".join(cells) + " |")
+    lines += ["", f"{record.notes['robust']}. Checks for masked gradients:"]
+    for system, found in record.notes["checks"].items():
+        failed = [f"{check['name']} ({check['detail']})" for check in found if not check["passed"]]
+        lines.append(f"- {system}: " + ("; ".join(failed) if failed else f"all {len(found)} passed"))
+    return lines
+
+
+def decoder_section(path: Path) -> list[str]:
+    found = json.loads(path.read_text())
+    lines = ["## LDPC decoders", "", "![](figures/ldpc_decoders.png)", ""]
+    lines += [
+        "| code (k, n) | block error rate | layered, dB | Sionna, dB | layered minus Sionna, dB |",
+        "|---|---|---|---|---|",
+    ]
+    for row in found["gaps"]:
+        if row["gap_db"] is not None:
+            lines.append(
+                f"| ({row['k']}, {row['n']}) | {row['bler']} | {row['layered_db']:.3f} | {row['sionna_db']:.3f} | "
+                f"{row['gap_db']:+.3f} |"
+            )
+    check = found["public"]
+    if check:
+        rates = {name: f"{v[0]:.5f} [{v[1]:.5f}, {v[2]:.5f}]" for name, v in check["fer_and_interval"].items()}
+        lines += [
+            "",
+            f"Eb/N0 in dB at which the block error rate is reached, 20 iterations each, at least "
+            f"{found['settings']['min_errors']} block errors a point. The code ({check['k']}, {check['n']}) at "
+            f"{check['ebno_db']:g} dB has the public frame error rate {check['fer']} ({check['source']}): Sionna "
+            f"{rates['sionna']}, layered {rates['layered']}.",
+        ]
+    return lines

@@ -1,0 +1,84 @@
+"""Tables of accuracy and of error rates as lines of Markdown, from a record alone."""
+
+from __future__ import annotations
+
+from sc_sionna.sweep import PointRecord, Record
+from sc_sionna.sweep.metrics import METRICS
+
+
+def percent(point: PointRecord | None) -> str:
+    """Value with its interval, in percent."""
+    if point is None or point.value is None or point.ci95 is None:
+        return "–"
+    return f"{100 * point.value:.1f} [{100 * point.ci95[0]:.1f}, {100 * point.ci95[1]:.1f}]"
+
+
+def value_at(record: Record, system: str, snr_db: float, threat: str | None = None) -> float | None:
+    found = [p.value for p in record.points if (p.system, p.snr_db, p.threat) == (system, snr_db, threat)]
+    return found[0] if found else None
+
+
+def threats_of(record: Record) -> list[str | None]:
+    return list(dict.fromkeys(point.threat for point in record.points))
+
+
+def by_snr(record: Record, threat: str | None) -> list[str]:
+    """Accuracy by system and SNR as a Markdown table."""
+    points = {(p.system, p.snr_db): p for p in record.points if p.threat == threat}
+    systems, snrs = (list(dict.fromkeys(key[i] for key in points)) for i in (0, 1))
+    lines = ["| SNR dB | " + " | ".join(f"{snr:g}" for snr in snrs) + " |", "|---" * (len(snrs) + 1) + "|"]
+    for system in systems:
+        values = [points[system, snr].value for snr in snrs]  # type: ignore[index]
+        lines.append(f"| {system} | " + " | ".join("–" if v is None else f"{100 * v:.1f}" for v in values) + " |")
+    return lines
+
+
+def by_threat(record: Record) -> list[str]:
+    """Accuracy with interval by system and threat at the highest SNR."""
+    top = max(point.snr_db for point in record.points)
+    points = {(p.system, p.threat): p for p in record.points if p.snr_db == top}
+    systems, threats = (list(dict.fromkeys(key[i] for key in points)) for i in (0, 1))
+    names = ["none" if threat is None else str(threat) for threat in threats]
+    lines = ["", f"| semantic noise, {top:g} dB | " + " | ".join(names) + " |", "|---" * (len(names) + 1) + "|"]
+    for system in systems:
+        cells = [percent(points.get((system, threat))) for threat in threats]  # type: ignore[arg-type]
+        lines.append(f"| {system} | " + " | ".join(cells) + " |")
+    return lines
+
+
+def accuracy_tables(record: Record) -> list[str]:
+    lines: list[str] = []
+    for threat in threats_of(record):
+        lines += ["", "Without semantic noise, accuracy in %:" if threat is None else f"{threat}, accuracy in %:", ""]
+        lines += by_snr(record, threat)
+    budgets = {p.system: p.budget for p in record.points if p.budget}
+    lines += ["", "| system | symbols per image | channel uses | error-free on the air, % |", "|---|---|---|---|"]
+    for system, budget in budgets.items():
+        error_free = record.notes.get("error_free_accuracy", {}).get(system)
+        shown = "–" if error_free is None else f"{100 * error_free:.1f}"
+        lines.append(f"| {system} | {budget['symbols']:,.0f} | {budget['channel_uses']:,.0f} | {shown} |")
+    return lines
+
+
+def link_tables(record: Record) -> list[str]:
+    lines: list[str] = []
+    snrs = list(dict.fromkeys(p.snr_db for p in record.points))
+    for metric in ("block_error_rate", "index_error_rate"):
+        lines += ["", f"{metric.replace('_', ' ').capitalize()}:", ""]
+        lines += ["| SNR dB | " + " | ".join(f"{snr:g}" for snr in snrs) + " |", "|---" * (len(snrs) + 1) + "|"]
+        for system in dict.fromkeys(p.system for p in record.points):
+            rates = {p.snr_db: METRICS[metric].value(p.counts or {}) for p in record.points if p.system == system}
+            cells = ["–" if rates[snr] is None else f"{rates[snr]:.3f}" for snr in snrs]
+            lines.append(f"| {system} | " + " | ".join(cells) + " |")
+    return lines
+
+
+def cliff(record: Record) -> str:
+    """What the main figure says about graceful degradation, in numbers."""
+    parts = []
+    for system in ("masked-vqvae", "jpeg-ldpc"):
+        values = {snr: value_at(record, system, snr) for snr in (0.0, 3.0, 6.0, 18.0)}
+        if None not in values.values():
+            shown = ", ".join(f"{100 * v:.1f} % at {snr:g} dB" for snr, v in values.items() if v is not None)
+            parts.append(f"`{system}` {shown}")
+    return "; ".join(parts) + "."

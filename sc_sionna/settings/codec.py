@@ -14,25 +14,27 @@ class CodecSettings(Settings):
 
     image_size: int = Field(32, ge=4, le=1024, description="the height and width of the square images, in pixels")
     patch_size: int = Field(4, ge=1, le=64, description="the side of a patch in pixels; it divides image_size")
-    num_classes: int = Field(10, ge=2, description="the number of classes")
+    num_classes: int = Field(10, ge=2, le=100_000, description="the number of classes")
     masking: PluginName = Field("uniform", description="'uniform', 'noise-related', or module:Class")
     masking_ratio: float = Field(
         0.5, ge=0.0, lt=1.0, description="the share of patches that is removed before the encoder, in [0, 1)"
     )
-    dim: int = Field(64, ge=4, description="the width of the encoder")
-    depth: int = Field(3, ge=1, description="the number of ViT blocks of the encoder")
-    num_heads: int = Field(4, ge=1, description="the number of attention heads; it divides the width")
-    mlp_ratio: float = Field(2.0, gt=0, description="the hidden width of a block's MLP over its width")
-    decoder_dim: int = Field(64, ge=4, description="the width of the light decoder")
-    decoder_depth: int = Field(2, ge=0, description="the number of ViT blocks of the light decoder")
+    dim: int = Field(64, ge=4, le=8192, description="the width of the encoder")
+    depth: int = Field(3, ge=1, le=128, description="the number of ViT blocks of the encoder")
+    num_heads: int = Field(4, ge=1, le=256, description="the number of attention heads; it divides the width")
+    mlp_ratio: float = Field(2.0, ge=0.25, le=64, description="the hidden width of a block's MLP over its width")
+    decoder_dim: int = Field(64, ge=4, le=8192, description="the width of the light decoder")
+    decoder_depth: int = Field(2, ge=0, le=128, description="the number of ViT blocks of the light decoder")
     decoder_num_heads: int = Field(4, ge=1, description="the decoder's attention heads; it divides its width")
-    head_dim: int = Field(128, ge=4, description="the width of the classifier's three fully-connected layers")
+    head_dim: int = Field(128, ge=4, le=65536, description="the width of the classifier's three fully-connected layers")
     decoder_knows_snr: bool = Field(False, description="true to feed the SNR to the decoder; train over a range then")
     bottleneck: Literal["codebook", "analog", "none"] = Field(
         "codebook", description="what the link carries: codebook indices, analog symbols, or nothing (a plain ViT)"
     )
     codebook_size: int = Field(64, ge=2, le=65536, description="the number of codebook vectors J")
-    code_dim: int = Field(8, ge=1, description="the dimension D of a codebook vector, or reals per patch if analog")
+    code_dim: int = Field(
+        8, ge=1, le=65536, description="the dimension D of a codebook vector, or reals per patch if analog"
+    )
     distance: Literal["cosine", "euclidean"] = Field(
         "cosine", description="the look-up's distance; cosine normalises features and codes, euclidean is Eq. (11)"
     )

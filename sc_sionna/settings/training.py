@@ -12,9 +12,9 @@ from sc_sionna.settings.base import Settings
 class TrainSettings(Settings):
     """Masked pre-training, then fine-tuning for the task with the channel in the loop (Sec. III-A, III-B3, V-C)."""
 
-    pretrain_epochs: int = Field(0, ge=0, description="epochs of masked reconstruction before the task")
-    epochs: int = Field(100, ge=0, description="epochs of fine-tuning for the task")
-    batch_size: int = Field(64, ge=1, description="images per step")
+    pretrain_epochs: int = Field(0, ge=0, le=100_000, description="epochs of masked reconstruction before the task")
+    epochs: int = Field(100, ge=0, le=100_000, description="epochs of fine-tuning for the task")
+    batch_size: int = Field(64, ge=1, le=65536, description="images per step")
     learning_rate: float = Field(1e-3, gt=0, le=1, description="the peak learning rate of AdamW")
     weight_decay: float = Field(0.05, ge=0, description="the weight decay of AdamW")
     warmup_epochs: float = Field(5.0, ge=0, description="epochs of linear learning-rate warm-up")
@@ -40,7 +40,7 @@ class TrainSettings(Settings):
         le=1,
         description="ε of the semantic noise in adversarial training (ℓ∞, pixels in [0, 1]); 0 for none",
     )
-    attack_steps: int = Field(5, ge=1, description="the number K of steps of the training attack")
+    attack_steps: int = Field(5, ge=1, le=10_000, description="the number K of steps of the training attack")
     epsilon_warmup: float = Field(
         0.3, ge=0, le=1, description="the first share of the epochs, over which ε rises to its full value"
     )

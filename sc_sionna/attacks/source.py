@@ -26,7 +26,7 @@ class SourceAttackSettings(Settings):
         allow_inf_nan=False,
         description="the budget: a pixel's change on the [0, 1] scale, or the ℓ2 norm per image",
     )
-    steps: int = Field(10, ge=1, description="the number of steps K")
+    steps: int = Field(10, ge=1, le=100_000, description="the number of steps K")
     step_size: float | None = Field(None, gt=0, description="the step size α with K·α > ε; none is 2.5·ε/K")
     random_start: bool = Field(False, description="true to start at a random point of the ball")
     draws: int = Field(1, ge=1, description="the draws of mask and channel that each gradient is averaged over")

@@ -98,7 +98,7 @@ def calibrate(
     preset: Annotated[str, typer.Argument(help="digits, cifar10 or paper")],
     snr_db: Annotated[str, typer.Option(help="SNRs in dB, START:STOP:STEP or a,b,c")] = "3",
     out: Annotated[Path, typer.Option(help="folder of the calibration")] = Path("runs/calibration"),
-    images: Annotated[int, typer.Option(min=64, help="transmissions per SNR")] = 4096,
+    images: Annotated[int, typer.Option(min=64, max=10_000_000, help="transmissions per SNR")] = 4096,
     set_: Annotated[list[str] | None, typer.Option("--set", help="change a setting: link.num_streams=2")] = None,
 ) -> None:
     """Measure the link's bit error rate per image, from which the training channel draws."""
@@ -119,7 +119,7 @@ def noise_energy(
     data_dir: Dataset = None,
     weights: Weights = None,
     max_images: Annotated[int, typer.Option(min=1, help="training images, at most")] = 1024,
-    draws: Annotated[int, typer.Option(min=1, help="draws of the mask per image")] = 4,
+    draws: Annotated[int, typer.Option(min=1, max=1000, help="draws of the mask per image")] = 4,
     allow_plugins: AllowPlugins = None,
 ) -> None:
     """Measure where semantic noise hits a trained scheme; prints the setting for --set, from training images."""
@@ -194,6 +194,31 @@ def report(
     from sc_sionna.report.markdown import write_report
 
     run_command(lambda: write_report(out))
+
+
+@app.command()
+def fuzz(
+    parts: Annotated[
+        list[str] | None, typer.Argument(help="set, commands, records, stores, kills; default all")
+    ] = None,
+    set_: Annotated[int | None, typer.Option("--set", min=1, help="hostile values of --set; default 500")] = None,
+    commands: Annotated[int | None, typer.Option(min=1, help="hostile command lines; default 200")] = None,
+    records: Annotated[int | None, typer.Option(min=1, help="hostile records; default 200")] = None,
+    stores: Annotated[int | None, typer.Option(min=1, help="flipped bits of a store; default 1500")] = None,
+    kills: Annotated[int | None, typer.Option(min=1, help="SIGKILLs in sweeps; default 100")] = None,
+    seed: Annotated[int, typer.Option(min=0)] = 1,
+    out: Annotated[Path | None, typer.Option(help="a Markdown file for the figures")] = None,
+) -> None:
+    """Feed the project damaged and hostile input; exit code 0 only if nothing is lost, changed or imported in silence."""
+
+    def run() -> Any:
+        start_backend()
+        from sc_sionna.cli.fuzz import fuzz as run_parts
+
+        sizes = {"set": set_, "commands": commands, "records": records, "stores": stores, "kills": kills}
+        return run_parts(parts or [], sizes, seed, out.resolve() if out else None, sys.argv[1:])
+
+    run_command(run)
 
 
 @app.callback(invoke_without_command=True)

@@ -5,13 +5,21 @@ from __future__ import annotations
 import os
 import sys
 
+LONGEST = 800  # characters of a line that says what is wrong
+
 
 def one_line(text: str) -> str:
     """``text`` with every character that is not printable (escape sequences, line breaks, bidirectional marks) spelled out.
 
     Names come from files of others; a terminal obeys what stands in them unless it is spelled.
     """
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+    spelled = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in shortened(text))
+    return shortened(spelled)
+
+
+def shortened(text: str) -> str:
+    """``text`` without its middle where it is very long: an error begins with the name and ends with the remedy."""
+    return text if len(text) <= LONGEST else f"{text[: LONGEST // 2 - 4]} [...] {text[4 - LONGEST // 2 :]}"
 
 
 def prepare_streams() -> None:

@@ -171,9 +171,9 @@ class AuditExperiment(Experiment):
             return self._crafted(name, draws[attack], images, labels, batch).images
         first = self._paper(name, self.paper_draws(name)[0])
         if attack == FGSM:
-            return first.at(s.epsilon, 1)(images, labels, self._stream(attack, batch))
+            return first.at(s.epsilon, 1).craft(images, labels, self._stream(attack, batch)).images
         if attack in self.curve():
-            return first.at(self.curve()[attack])(images, labels, self._stream("curve", batch))
+            return first.at(self.curve()[attack]).craft(images, labels, self._stream("curve", batch)).images
         if name not in self._suites:
             effort = s.adaptive if self.repeats(name) else s.adaptive.with_(draws=1)
             self._suites[name] = AdaptiveSuite(self.victims(name), effort)

@@ -17,6 +17,8 @@ from sc_sionna.settings import LinkSettings
 from sc_sionna.sweep import Point, Record, StopRule
 from sc_sionna.sweep.metrics import BLOCK_ERROR_RATE, link_counts
 
+MOST_BITS = 2**26  # of a batch: some 4 GiB of LLRs and what they are made of
+
 
 class ErrorRateSettings(SweepSettings):
     """Link configurations by the name that a figure gives them, and the payload that they carry."""
@@ -24,7 +26,7 @@ class ErrorRateSettings(SweepSettings):
     kind: Literal["error-rates"] = "error-rates"
     links: dict[str, LinkSettings] = Field(min_length=1, description="link settings by name")
     snr_db: tuple[float, ...] = Field((-9, -6, -3, 0, 3, 6, 9, 12, 15, 18), min_length=1, description="the SNRs in dB")
-    payload_bits: int = Field(256, ge=1, description="information bits per transmission")
+    payload_bits: int = Field(256, ge=1, le=1_000_000, description="information bits per transmission")
     bits_per_index: int = Field(8, ge=1, le=16, description="bits of one codebook index; it divides payload_bits")
     batch_size: int = Field(512, ge=1, le=65536, description="transmissions per Monte-Carlo batch")
     stop: StopRule = Field(default_factory=lambda: StopRule(errors=400, max_batches=8))
@@ -36,6 +38,11 @@ class ErrorRateSettings(SweepSettings):
             raise ValueError(
                 f"bits_per_index = {self.bits_per_index}: does not divide payload_bits = {self.payload_bits}; "
                 "choose a divisor"
+            )
+        if self.payload_bits * self.batch_size > MOST_BITS:
+            raise ValueError(
+                f"batch_size = {self.batch_size}: with payload_bits = {self.payload_bits} more than {MOST_BITS:,} bits at "
+                f"once; set batch_size <= {max(1, MOST_BITS // self.payload_bits)}"
             )
         return self
 

@@ -2,7 +2,8 @@
 
 Counts are a mapping from a name to an integer and merge by addition, so any grouping of batches gives the same state. Names
 in use: ``images``, ``correct``, ``bits``, ``bit_errors``, ``blocks``, ``block_errors``, ``indices``, ``index_errors``,
-``undecodable``. ``X_sq`` is the sum over images of (X of that image)²; it is optional and sharpens the interval of X.
+``undecodable``, ``undetected`` (streams with wrong bits that every CRC accepted). ``X_sq`` is the sum over images of (X of
+that image)²; it is optional and sharpens the interval of X.
 """
 
 from __future__ import annotations

@@ -62,12 +62,30 @@ class AccuracySettings(SweepSettings):
             raise ValueError(
                 "clean = False: without threats nothing is left to run; name a threat, or set clean = true"
             )
+        self._check_gradients()
         for threat, names in self.left_out.items():
             unknown = [name for name in names if name not in self.systems]
             if threat not in self.threats or unknown:
                 what, known = (unknown[0], self.systems) if threat in self.threats else (threat, tuple(self.threats))
                 raise ValueError(f"left_out: {what!r} is not compared; choose {', '.join(known) or 'a threat first'}")
         return self
+
+    def _check_gradients(self) -> None:
+        """ValueError where a system has no gradient with respect to the received signals that a threat needs."""
+        for threat in (name for name, t in self.threats.items() if t.kind == "over-the-air"):
+            attacked = [name for name in self.systems if name not in self.left_out.get(threat, ())]
+            schemes = {name: parse_system(name).scheme for name in attacked}
+            entropy_coded = [name for name, scheme in schemes.items() if scheme.startswith("jpeg")]
+            if entropy_coded:
+                raise ValueError(
+                    f"threat {threat!r}: entropy-coded bits of {entropy_coded[0]!r} have no gradient over the air; name it "
+                    "in left_out, or use the control 'gaussian'"
+                )
+            if self.link.crc != "none" and any(scheme.startswith("masked") for scheme in schemes.values()):
+                raise ValueError(
+                    f"link.crc = {self.link.crc!r}: the gradient of threat {threat!r} needs index payloads without a CRC; "
+                    "set crc = 'none', or use the control 'gaussian'"
+                )
 
 
 class AccuracyExperiment(Experiment):

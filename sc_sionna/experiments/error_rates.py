@@ -75,7 +75,7 @@ class ErrorRateExperiment(Experiment):
         bits = generator.integers(0, 2, (s.batch_size, s.payload_bits), dtype=np.int8)
         received = link(bits, point.snr_db, rng.seed_words(s.seed, "link", point.snr_db, batch))
         wrong = received.bits != bits
-        blocks = link.framing.to_blocks(wrong.astype(np.int8)).any(axis=-1)
+        blocks = link.framing.to_blocks(wrong.astype(np.int8)).any(axis=-1) | received.erased
         indices = wrong.reshape(s.batch_size, -1, s.bits_per_index).any(axis=-1)
         return {"images": s.batch_size, **link_counts(wrong, blocks, indices)}
 

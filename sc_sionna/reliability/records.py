@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from sc_sionna.experiments.base import run_and_save
-from sc_sionna.experiments.error_rates import ErrorRateJob, ErrorRateSettings
+from sc_sionna.experiments.error_rates import ErrorRateExperiment, ErrorRateSettings
 from sc_sionna.experiments.replay import replay_record
 from sc_sionna.reliability.hostile import VALUES, nested
 from sc_sionna.reliability.outcome import Outcome
@@ -39,7 +39,7 @@ def fuzz_records(count: int, random: np.random.Generator) -> Outcome:
             stop=stop,
         )
         with contextlib.redirect_stdout(io.StringIO()):
-            run_and_save(ErrorRateJob(settings), "base", Path(name), quiet=True)
+            run_and_save(ErrorRateExperiment(settings), "base", Path(name), quiet=True)
         text = (Path(name) / "records" / "base.json").read_text(encoding="utf-8")
         places = list(_places(json.loads(text)))
         path = Path(name) / "hostile.json"

@@ -12,7 +12,7 @@ import numpy as np
 from sc_sionna.attacks.adaptive_settings import AdaptiveSettings
 from sc_sionna.experiments.accuracy import AccuracySettings
 from sc_sionna.experiments.audit import AuditSettings
-from sc_sionna.experiments.error_rates import ErrorRateJob, ErrorRateSettings
+from sc_sionna.experiments.error_rates import ErrorRateExperiment, ErrorRateSettings
 from sc_sionna.reliability.hostile import NUMBERS, TEXTS
 from sc_sionna.reliability.outcome import Outcome
 from sc_sionna.reliability.trap import Trap
@@ -63,15 +63,15 @@ def _build(group: str, changes: dict[str, dict[str, Any]], system: str) -> bool:
 
 
 def _weights(codec: CodecSettings) -> float:
-    block = 4 + 2 * codec.mlp_ratio
-    vit = block * (codec.depth * codec.dim**2 + codec.decoder_depth * codec.decoder_dim**2)
-    patches = codec.num_patches * (codec.dim + codec.decoder_dim) + 3 * codec.patch_size**2 * codec.dim
-    heads = codec.head_dim * (codec.decoder_dim + 2 * codec.head_dim + codec.num_classes)
-    return vit + patches + heads + codec.codebook_size * codec.code_dim
+    e, d = codec.encoder, codec.decoder
+    vit = (4 + 2 * e.mlp_ratio) * e.depth * e.dim**2 + (4 + 2 * d.mlp_ratio) * d.depth * d.dim**2
+    patches = codec.num_patches * (e.dim + d.dim) + 3 * codec.patch_size**2 * e.dim
+    heads = d.head_dim * (d.dim + 2 * d.head_dim + codec.num_classes)
+    return vit + patches + heads + codec.codebook.size * codec.code_dim
 
 
 def _run_link(preset: Preset) -> None:
-    job = ErrorRateJob(ErrorRateSettings(links={"a": preset.link}, snr_db=(3,), payload_bits=64, batch_size=2))
+    job = ErrorRateExperiment(ErrorRateSettings(links={"a": preset.link}, snr_db=(3,), payload_bits=64, batch_size=2))
     counts = job.evaluate(job.points()[0], 0)
     if counts["images"] != 2:
         raise ArithmeticError("the link lost an image")

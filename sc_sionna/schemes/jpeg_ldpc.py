@@ -10,9 +10,10 @@ import numpy as np
 from sc_sionna.core.errors import UserError
 from sc_sionna.data.common import to_float
 from sc_sionna.phy.budget import Budget, digital_budget
+from sc_sionna.phy.framing import Framing
 from sc_sionna.phy.link import DigitalLink
 from sc_sionna.schemes.base import CHUNK, AirSurface, Batch, BatchKey, Predictor
-from sc_sionna.schemes.jpeg import HEADER_BITS, JpegSettings, decode_jpeg, encode_jpeg, to_payload
+from sc_sionna.schemes.jpeg import HEADER_BITS, JpegSettings, decode_jpeg, encode_jpeg, from_payload, to_payload
 from sc_sionna.schemes.jpeg_victim import Backward, JpegVictim
 from sc_sionna.semantic.codec import SemanticCodec
 from sc_sionna.semantic.masking import FixedMasking
@@ -24,8 +25,14 @@ class JpegLdpcScheme:
     """JPEG+LDPC: image → stream → header, blocks with CRC → link → stream → image → ViT trained on clean images.
 
     Every block has ``jpeg.block_bits`` information bits, so the receiver knows the block length beforehand and the number
-    of blocks from the header. A stream with a failed CRC is *undecodable* and counted; ``jpeg.undecodable`` says what is
-    classified instead: the mean training image, or what a tolerant JPEG decoder makes of the bits.
+    of blocks from the header. A stream with a failed CRC, or one that is no JPEG image of the right size, is *undecodable*
+    and counted; ``jpeg.undecodable`` says what is classified instead: the mean training image, or what a tolerant JPEG
+    decoder makes of the bits. A stream with wrong bits that every CRC accepts is *undetected* and counted apart; it is
+    classified from what its bits decode to.
+
+    Raises
+    ------
+    UserError for settings that give no code blocks of ``jpeg.block_bits``: an uncoded link, or a rate that cannot hold them.
     """
 
     def __init__(
@@ -41,11 +48,35 @@ class JpegLdpcScheme:
         self.settings = link.with_(crc=jpeg.crc, max_block_bits=jpeg.block_bits)
         self.block_payload_bits = jpeg.block_bits - self.settings.crc_bits
         self._links: dict[int, DigitalLink] = {}
+        self._check_blocks()
         s = classifier.settings
         keep = np.tile(np.arange(s.num_kept, dtype=np.int32), (CHUNK, 1))
         self._predict = Predictor(lambda images: classifier(images, keep, np.zeros(CHUNK, np.float32))["logits"])
         self._sent: dict[BatchKey, tuple[list[np.ndarray], np.ndarray, np.ndarray]] = {}
         self._mean: tuple[np.ndarray, int] | None = None
+
+    def _check_blocks(self) -> None:
+        """UserError unless one block of the link holds ``jpeg.block_bits`` information bits exactly."""
+        if not self.settings.coded:
+            raise UserError(
+                "link.coded = False: JPEG+LDPC sends code blocks, each with its CRC; set link.coded = true, or compare "
+                "schemes without JPEG"
+            )
+        if self._fits(self.jpeg.block_bits):
+            return
+        by_distance = sorted(range(64, 8449), key=lambda bits: abs(bits - self.jpeg.block_bits))
+        nearest = next(filter(self._fits, by_distance), None)
+        remedy = "raise link.coderate" if nearest is None else f"set jpeg.block_bits = {nearest}, or another coderate"
+        raise UserError(
+            f"jpeg.block_bits = {self.jpeg.block_bits}: the code has no block of that length at link.coderate = "
+            f"{self.settings.coderate:g} in whole uses of {self.settings.num_streams} streams of "
+            f"{self.settings.modulation} (TS 38.212, 5.3.2 and 6.2.2); {remedy}"
+        )
+
+    def _fits(self, block_bits: int) -> bool:
+        """Whether the framing neither divides nor pads a block of so many information bits."""
+        framing = Framing(block_bits - self.settings.crc_bits, self.settings.with_(max_block_bits=block_bits))
+        return (framing.num_blocks, framing.k) == (1, block_bits)
 
     def _mean_image(self) -> tuple[np.ndarray, int]:
         """The mean training image, uint8 [H, W, 3], and its class; made when a stream is lost for the first time."""
@@ -61,7 +92,7 @@ class JpegLdpcScheme:
         return self._links[num_blocks]
 
     def _source(self, batch: Batch) -> tuple[list[np.ndarray], np.ndarray, np.ndarray]:
-        """Payloads, blocks per image, and the prediction of every image that arrives intact."""
+        """Payloads, blocks per image, and the prediction of every image whose stream arrives without error."""
         if batch.key not in self._sent:
             pixels = np.round(batch.images * 255.0).astype(np.uint8)
             streams = [encode_jpeg(image, self.jpeg) for image in pixels]
@@ -90,8 +121,18 @@ class JpegLdpcScheme:
                     predictions[row], lost[row] = self._predict(to_float(image[None]))[0], False
         return predictions, lost
 
+    def _classify_undetected(self, bits: np.ndarray, shape: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
+        """Predictions for streams ``bits [M, P]`` that every CRC accepted, and which of them are images of ``shape``."""
+        images = [None if stream is None else decode_jpeg(stream, shape) for stream in map(from_payload, bits)]
+        decodable = np.array([image is not None for image in images], bool)
+        predictions = np.zeros(len(bits), np.int64)
+        if decodable.any():
+            shown = np.stack([image for image in images if image is not None])
+            predictions[decodable] = self._predict(to_float(shown))
+        return predictions, decodable
+
     def transmit(self, batch: Batch, snr_db: float, interference: np.ndarray | None = None) -> dict[str, Any]:
-        payloads, num_blocks, intact = self._source(batch)  # images -> streams -> [B] payloads
+        payloads, num_blocks, error_free = self._source(batch)  # images -> streams -> [B] payloads
         link = self._link(int(num_blocks.max()))
         bits = np.zeros((len(payloads), link.framing.payload_bits), np.int32)  # -> [B, blocks·payload]
         for row, payload in zip(bits, payloads, strict=True):
@@ -99,22 +140,49 @@ class JpegLdpcScheme:
         if interference is not None and interference.shape[1] < link.framing.num_channel_uses:
             interference = np.tile(interference, (1, link.framing.num_blocks, 1))  # of one block, see air_surface
         received = link(bits, snr_db, batch.link_seed(snr_db), num_blocks=num_blocks, interference=interference)
-        received_bits = np.asarray(received.bits)
         unsent = np.arange(link.framing.num_blocks) >= num_blocks[:, None]
-        arrived = (np.asarray(received.crc_ok) | unsent).all(axis=1)  # -> [B] streams with every CRC right
-        predictions = intact.copy()
-        damaged = np.flatnonzero(~arrived)
-        lost = np.zeros(len(payloads), bool)
+        accepted = (np.asarray(received.crc_ok) | unsent).all(axis=1)  # -> [B] streams with every CRC right
+        outcome = self._classify(
+            np.asarray(received.bits), bits, accepted, num_blocks, error_free, batch.images.shape[1:]
+        )
+        return {
+            "bits": bits,
+            "received_bits": np.asarray(received.bits),
+            "sent_blocks": ~unsent,
+            "erased_blocks": received.erased,
+            "link": received,
+            **outcome,
+        }
+
+    def _classify(
+        self,
+        received: np.ndarray,
+        bits: np.ndarray,
+        accepted: np.ndarray,
+        num_blocks: np.ndarray,
+        error_free: np.ndarray,
+        shape: tuple[int, ...],
+    ) -> dict[str, np.ndarray]:
+        """What is shown for every stream: ``predictions``, ``undetected``, ``undecodable`` and ``shown_as_mean`` [B].
+
+        received, bits : ``[B, P]``; accepted : ``[B]``, every CRC is right; only where the bits are those that were sent as
+            well, the outcome is the error-free one
+        """
+        undetected = accepted & (received != bits).any(axis=1)
+        predictions, decodable = np.full(len(bits), -1, np.int64), accepted.copy()
+        arrived = accepted & ~undetected
+        predictions[arrived] = error_free[arrived]
+        if undetected.any():
+            predictions[undetected], decodable[undetected] = self._classify_undetected(received[undetected], shape)
+        lost = np.zeros(len(bits), bool)
+        damaged = np.flatnonzero(~decodable)
         if len(damaged):
-            predictions[damaged], lost[damaged] = self._classify_damaged(received_bits[damaged], num_blocks[damaged])
+            predictions[damaged], lost[damaged] = self._classify_damaged(received[damaged], num_blocks[damaged])
         return {
             "predictions": predictions,
-            "bits": bits,
-            "received_bits": received_bits,
-            "sent_blocks": ~unsent,
-            "undecodable": ~arrived,
+            "undetected": undetected,
+            "undecodable": ~decodable,
             "shown_as_mean": lost,
-            "link": received,
         }
 
     def counts(self, batch: Batch, outputs: dict[str, Any]) -> dict[str, int]:
@@ -127,8 +195,9 @@ class JpegLdpcScheme:
             "bits": int(sent.sum()) * self.block_payload_bits,
             **clustered("bit_errors", errors.sum(axis=(1, 2))),
             "blocks": int(sent.sum()),
-            **clustered("block_errors", errors.any(axis=-1).sum(axis=1)),
+            **clustered("block_errors", (errors.any(axis=-1) | outputs["erased_blocks"]).sum(axis=1)),
             "undecodable": int(outputs["undecodable"].sum()),
+            "undetected": int(outputs["undetected"].sum()),
         }
 
     def budget(self, images: np.ndarray) -> Budget:

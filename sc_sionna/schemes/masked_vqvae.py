@@ -12,6 +12,7 @@ from sc_sionna.attacks.objective import cross_entropy_per_image
 from sc_sionna.attacks.victim import CodecVictim
 from sc_sionna.core import rng
 from sc_sionna.core.backend import compile_function
+from sc_sionna.core.errors import UserError
 from sc_sionna.phy.budget import Budget, digital_budget
 from sc_sionna.phy.link import DigitalLink
 from sc_sionna.phy.soft import SoftReceiver
@@ -94,7 +95,8 @@ class MaskedVqvaeScheme:
         received = self.link(sent.bits, snr_db, batch.link_seed(snr_db), interference=interference)  # -> [B, N·m]
         received_indices = np.asarray(self.mapper.to_indices(received.bits))  # -> [B, N]
         predictions = self.error_free_predictions(batch, snr_db).copy()  # -> [B]
-        damaged = np.flatnonzero((received_indices != sent.indices).any(axis=1))
+        # the error-free outcome stays only where the sent bits were received, and not taken for zeros by default
+        damaged = np.flatnonzero((received.bits != sent.bits).any(axis=1) | received.erased.any(axis=1))
         if len(damaged):
             arrived = received_indices if self.decoding == "hard" else self._llr(received.llr, len(sent.keep))
             predictions[damaged] = self._classify(sent, damaged, arrived[damaged], snr_db)
@@ -104,6 +106,7 @@ class MaskedVqvaeScheme:
             "received_bits": received.bits,
             "indices": sent.indices,
             "received_indices": received_indices,
+            "erased_blocks": received.erased,
             "link": received,
         }
 
@@ -115,7 +118,7 @@ class MaskedVqvaeScheme:
 
     def counts(self, batch: Batch, outputs: dict[str, Any]) -> dict[str, int]:
         bit_errors = outputs["bits"] != outputs["received_bits"]
-        blocks = self.link.framing.to_blocks(bit_errors.astype(np.int32)).any(axis=-1)
+        blocks = self.link.framing.to_blocks(bit_errors.astype(np.int32)).any(axis=-1) | outputs["erased_blocks"]
         index_errors = outputs["indices"] != outputs["received_indices"]
         return {
             "images": len(batch.labels),
@@ -140,7 +143,8 @@ class MaskedVqvaeScheme:
         return CodecVictim(self.codec, self.masking, snr_db=values.pop("snr_db", 18.0), **values)
 
     def air_surface(self, batch: Batch, snr_db: float) -> AirSurface:
-        if self._soft_receiver is None:
+        crc = self.link.settings.crc
+        if self._soft_receiver is None and crc == "none":
             self._soft_receiver = SoftReceiver(self.link)
         receiver, codec, codebook = self._soft_receiver, self.codec, self.codec.codebook
         assert codebook is not None
@@ -148,6 +152,8 @@ class MaskedVqvaeScheme:
         y, w, no_eff = self.link.received(sent.bits, snr_db, batch.link_seed(snr_db))
 
         def loss(y: Any, w: Any, no_eff: Any, labels: Any, keep: Any, snr: Any) -> Any:
+            if receiver is None:
+                raise UserError(f"link.crc = {crc!r}: a gradient over the air needs index payloads; set crc = 'none'")
             outputs = codec.decode(codebook.posterior_mean(receiver(y, w, no_eff)), keep, snr)
             return cross_entropy_per_image(outputs, labels, None)
 

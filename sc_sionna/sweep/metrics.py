@@ -2,7 +2,8 @@
 
 Counts are a mapping from a name to an integer and merge by addition, so any grouping of batches gives the same state. Names
 in use: ``images``, ``correct``, ``bits``, ``bit_errors``, ``blocks``, ``block_errors``, ``indices``, ``index_errors``,
-``undecodable``. ``X_sq`` is the sum over images of (X of that image)²; it is optional and sharpens the interval of X.
+``undecodable``, ``undetected`` (streams with wrong bits that every CRC accepted). ``X_sq`` is the sum over images of (X of
+that image)²; it is optional and sharpens the interval of X.
 """
 
 from __future__ import annotations
@@ -21,7 +22,8 @@ Z95 = 1.959963984540054
 LARGEST = 2**63
 # The names that are a part of others; X_errors is a part of Xs
 OF = {
-    "correct": "images", "undecodable": "images", "undetected": "images", "index_errors": "indices", "draws_correct": "draws",
+    "correct": "images", "undecodable": "images", "undetected": "images", "index_errors": "indices",
+    "draws_correct": "draws",
 }  # fmt: skip
 
 

@@ -42,7 +42,7 @@ def test_at_high_snr_everything_arrives(job: AccuracyExperiment, name: str) -> N
     outputs, counts = evaluate(system, batch, 40.0)
     np.testing.assert_array_equal(outputs["received_bits"], outputs["bits"])
     np.testing.assert_array_equal(outputs["predictions"], system.error_free_predictions(batch, 40.0))
-    for error in ("bit_errors", "bit_errors_sq", "block_errors", "index_errors", "undecodable"):
+    for error in ("bit_errors", "bit_errors_sq", "block_errors", "index_errors", "undecodable", "undetected"):
         assert counts.get(error, 0) == 0
     assert counts["correct"] >= 12  # of 16: the shipped weights are right in more than 95 %, see their records
     assert counts["images"] == 16
@@ -200,3 +200,62 @@ def test_an_unknown_system_is_one_line(job: AccuracyExperiment) -> None:
     with pytest.raises(UserError, match="system = 'mvq': unknown; choose masked-vqvae, ") as caught:
         make_scheme("mvq", "digits", LinkSettings(), JpegSettings(), job._mean_image)
     assert "\n" not in str(caught.value)
+
+
+def test_without_a_signal_jpeg_has_the_accuracy_of_the_mean_image(job: AccuracyJob) -> None:
+    """At -40 dB every LLR is 0 and every CRC passes on zeros: nothing of the error-free outcome may remain."""
+    system = job.system("jpeg-ldpc")
+    for number in range(3):
+        batch = job.batch(number)
+        outputs, counts = evaluate(system, batch, -40.0)
+        assert counts["undecodable"] == counts["images"] == 16
+        assert counts["undetected"] == 0
+        assert counts["block_errors"] == counts["blocks"]
+        assert set(outputs["predictions"].tolist()) == {system._mean_image()[1]}
+
+
+def test_without_a_signal_the_learned_system_classifies_zeros(job: AccuracyJob) -> None:
+    system, batch = job.system("masked-vqvae"), job.batch(0)
+    outputs, counts = evaluate(system, batch, -60.0)
+    assert outputs["erased_blocks"].all()
+    assert counts["block_errors"] == counts["blocks"]
+    sent = system._source(batch, -60.0)
+    of_zeros = system._classify(sent, np.arange(16), np.zeros_like(sent.indices), -60.0)
+    np.testing.assert_array_equal(outputs["predictions"], of_zeros)
+
+
+class AcceptsEverything:
+    """A link whose CRCs pass, with bits of the test's choice: the rare case, made frequent."""
+
+    def __init__(self, link, bits: np.ndarray) -> None:
+        self.link, self.bits, self.framing = link, bits, link.framing
+
+    def __call__(self, bits, *inputs, **named):
+        out = self.link(bits, *inputs, **named)
+        return out._replace(
+            bits=self.bits, crc_ok=np.ones_like(out.crc_ok), erased=np.zeros_like(out.erased), block_bits=None
+        )
+
+
+def test_an_undetected_error_is_classified_from_what_the_bits_decode_to(job: AccuracyJob, monkeypatch) -> None:
+    system, batch = job.system("jpeg-ldpc"), job.batch(0)
+    payloads, blocks, error_free = system._source(batch)
+    number = int(blocks.max())
+    bits = np.zeros((16, number * 1000), np.int32)
+    for row, payload in zip(bits, payloads, strict=True):
+        row[: len(payload)] = payload
+    order = np.argsort(error_free, kind="stable")[
+        ::-1
+    ].copy()  # another image's stream, of another class where it can be
+    bits[:12] = bits[order[:12]]
+    bits[12] = 0  # no stream at all
+    bits[13, 16:] = 1 - bits[13, 16:]  # no JPEG
+    bits[14, :16] = 1  # a length beyond what arrived
+    monkeypatch.setitem(system._links, number, AcceptsEverything(system._link(number), bits))
+    outputs, counts = evaluate(system, batch, 40.0)
+    mean = system._mean_image()[1]
+    assert outputs["predictions"].tolist() == [*error_free[order[:12]], mean, mean, mean, error_free[15]]
+    moved = int((order[:12] != np.arange(12)).sum())
+    assert counts["undetected"] == moved + 3
+    assert counts["undecodable"] == 3
+    assert outputs["undecodable"].tolist() == [False] * 12 + [True] * 3 + [False]

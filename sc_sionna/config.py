@@ -302,7 +302,8 @@ class TrainSettings(Settings):
             )
         if self.channel == "link":
             raise ValueError(
-                "snr_range_db: the full link transmits a batch at one SNR; set channel = 'calibrated', or snr_range_db = null"
+                "snr_range_db: the full link transmits a batch at one SNR; set channel = 'calibrated', "
+                "or snr_range_db = null"
             )
         return self
 

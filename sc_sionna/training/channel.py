@@ -1,10 +1,11 @@
 """The link as an error on what is sent, for training: flips of index bits, or noise on analog symbols.
 
 The calibrated channel stands for the full link where training needs millions of transmissions: the link is run once per
-SNR, in steps of 1 dB where images have SNRs from a range, its bit error rate per *image* is kept as quantiles, and an error pattern draws one of those rates per image and
-flips that image's bits independently. Fading makes whole images good or bad, so the rate per image, not the mean rate,
-is what makes the index error rate agree with the link's (a test compares them). Analog symbols need no calibration: after
-the unbiased LMMSE filter they carry Gaussian noise whose variance follows from H in closed form.
+SNR, in steps of 1 dB where images have SNRs from a range, its bit error rate per *image* is kept as quantiles, and an
+error pattern draws one of those rates per image and flips that image's bits independently. Fading makes whole images
+good or bad, so the rate per image, not the mean rate, is what makes the index error rate agree with the link's (a test
+compares them). Analog symbols need no calibration: after the unbiased LMMSE filter they carry Gaussian noise whose
+variance follows from H in closed form.
 """
 
 from __future__ import annotations

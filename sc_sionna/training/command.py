@@ -71,6 +71,7 @@ def train_preset(
     start_from: Path | None,
     fresh: bool,
     quiet: bool,
+    workers: int,
     arguments: list[str],
 ) -> None:
     """Train and write ``out/PRESET-SYSTEM.weights.h5`` with its description."""
@@ -102,7 +103,7 @@ def train_preset(
         print(f"weights after masked pre-training: {path}")
 
     with report.live:
-        trainer = _start(preset, train, val, run_dir, report, start_from, keep_pretrained)
+        trainer = _start(preset, train, val, run_dir, report, start_from, keep_pretrained, workers)
         model = trainer.run()
     if preset.train.epochs == 0:
         return
@@ -139,10 +140,11 @@ def _start(
     report: _Report,
     weights: Path | None,
     finished: Callable[[str], None],
+    workers: int,
 ) -> Trainer:
     """The trainer, from the start or from a file of weights; UserError where the file does not fit."""
     try:
-        return Trainer(preset, train, val, run_dir, report, weights, finished)
+        return Trainer(preset, train, val, run_dir, report, weights, finished, workers)
     except (OSError, KeyError, ValueError) as error:  # h5py and Keras each raise their own kinds
         if weights is None or isinstance(error, UserError):
             raise

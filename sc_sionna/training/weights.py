@@ -133,20 +133,21 @@ def warm_start(model: SemanticCodec, path: Path) -> set[str]:
     preset, _ = _read(path.parent, name)
     source = SemanticCodec(preset.codec).initialise()
     source.load_weights(path)
-    stored = {_place(v): v for v in source.variables}
+    stored = {place(v): v for v in source.variables}
     taken: set[str] = set()
     for variable in model.variables:
-        other = stored.get(_place(variable))
+        other = stored.get(place(variable))
         if other is not None and tuple(other.shape) == tuple(variable.shape):
             variable.assign(other.value)
-            taken.add(_place(variable))
+            taken.add(place(variable))
     if len(taken) < len(model.encoder.variables) // 2:
         raise UserError(
-            f"{path}: only {len(taken)} of {len(model.variables)} variables fit; start from weights of the same width and depth"
+            f"{path}: only {len(taken)} of {len(model.variables)} variables fit; start from weights of the same width "
+            "and depth"
         )
     return taken
 
 
-def _place(variable: Any) -> str:
+def place(variable: Any) -> str:
     """Path of a variable below its model, whose own name may be numbered."""
     return str(variable.path).partition("/")[2]

@@ -65,6 +65,12 @@ def train(
     ] = None,
     max_images: Annotated[int | None, typer.Option(min=1, help="train on a part of the images")] = None,
     start_from: Annotated[Path | None, typer.Option(help="a .weights.h5 instead of the pre-training stage")] = None,
+    workers: Annotated[
+        int,
+        typer.Option(
+            min=1, max=64, help="parts of a batch computed side by side, under PyTorch with OMP_NUM_THREADS=1"
+        ),
+    ] = 1,
     fresh: Annotated[bool, typer.Option(help="forget an earlier run of the same name")] = False,
     quiet: Quiet = False,
     allow_plugins: AllowPlugins = None,
@@ -87,6 +93,7 @@ def train(
             start_from,
             fresh,
             quiet,
+            workers,
             sys.argv[1:],
         )
 

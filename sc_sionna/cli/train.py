@@ -70,6 +70,7 @@ def train_preset(
     start_from: Path | None,
     fresh: bool,
     quiet: bool,
+    workers: int,
     arguments: list[str],
 ) -> None:
     """Train and write ``out/PRESET-SYSTEM.weights.h5`` with its description."""
@@ -98,7 +99,7 @@ def train_preset(
         print(f"weights after masked pre-training: {path}")
 
     with report.live:
-        trainer = Trainer(preset, train, val, run_dir, report, start_from, keep_pretrained, fresh)
+        trainer = Trainer(preset, train, val, run_dir, report, start_from, keep_pretrained, fresh, workers=workers)
         model = trainer.run()
     if preset.train.epochs == 0:
         return

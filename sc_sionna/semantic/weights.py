@@ -203,7 +203,7 @@ def _refuse_non_finite(path: Path, model: SemanticCodec, remedy: str, as_type: A
         with np.errstate(over="ignore"):
             bad = np.count_nonzero(~np.isfinite(value if as_type is None else value.astype(as_type)))
         if bad:
-            where = f"{_place(variable)} {list(value.shape)}"
+            where = f"{place(variable)} {list(value.shape)}"
             raise UserError(f"{path}: {bad} weights of {where} are not finite numbers; {remedy}")
 
 
@@ -214,13 +214,13 @@ def warm_start(model: SemanticCodec, path: Path) -> set[str]:
     not even the encoder fits.
     """
     preset, _ = _described_beside(path)
-    stored = {_place(v): v for v in _build(preset, path).variables}
+    stored = {place(v): v for v in _build(preset, path).variables}
     taken: set[str] = set()
     for variable in model.variables:
-        other = stored.get(_place(variable))
+        other = stored.get(place(variable))
         if other is not None and tuple(other.shape) == tuple(variable.shape):
             variable.assign(other.value)
-            taken.add(_place(variable))
+            taken.add(place(variable))
     if len(taken) < len(model.encoder.variables) // 2:
         raise UserError(
             f"{path}: only {len(taken)} of {len(model.variables)} variables fit; start from weights of the same "
@@ -245,6 +245,6 @@ def _described_beside(path: Path) -> tuple[Preset, dict[str, Any]]:
     return _read(path.parent, name)
 
 
-def _place(variable: Any) -> str:
+def place(variable: Any) -> str:
     """Path of a variable below its model, whose own name may be numbered."""
     return str(variable.path).partition("/")[2]

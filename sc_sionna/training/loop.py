@@ -26,7 +26,7 @@ from sc_sionna.data.common import Images, to_float
 from sc_sionna.semantic.codebook import usage
 from sc_sionna.semantic.codec import SemanticCodec, make_masking
 from sc_sionna.semantic.content import payload_content, variance_within
-from sc_sionna.semantic.weights import file_identity, warm_start
+from sc_sionna.semantic.weights import file_identity, place, warm_start
 from sc_sionna.settings import Preset, TrainSettings
 from sc_sionna.training import checkpoint
 from sc_sionna.training.augment import augment
@@ -47,6 +47,7 @@ class Trainer:
         while ``run()`` is at work
     report : called with each epoch's log line
     start_from : weights of a trained codec to start from instead of the pre-training stage, or None
+    workers : parts of a batch whose gradients are computed side by side (PyTorch alone); changes results by rounding only
     finished : called with the task of each stage but the last when it ends; the model has its best weights then
     fresh : forget an earlier run in ``run_dir`` when this one begins
     code : what the caller knows of the code that runs; a run is continued only with the same
@@ -63,17 +64,20 @@ class Trainer:
         finished: Callable[[str], None] = lambda task: None,
         fresh: bool = False,
         code: Any = None,
+        workers: int = 1,
     ) -> None:
         self.preset, self.train, self.val, self.report, self.finished = preset, train, val, report, finished
         self.settings: TrainSettings = preset.train
-        self.folder, self.fresh = RunFolder(run_dir), fresh
+        self.folder, self.fresh, self.workers = RunFolder(run_dir), fresh, workers
         rng.set_global_seeds(self.settings.seed, "weights")
         with precision(self.settings.precision):
             self.model = SemanticCodec(preset.codec).initialise()
         # the epoch, counted over all stages, before which the codebook is taken from the features; None where it is there
         self.codebook_epoch = None if self.model.codebook is None else self.settings.continuous_epochs
-        if start_from is not None and "codebook/vectors" in warm_start(self.model, start_from):
-            self.codebook_epoch = None
+        if start_from is not None:
+            taken = warm_start(self.model, start_from)
+            if self.model.codebook is not None and place(self.model.codebook.vectors) in taken:
+                self.codebook_epoch = None
         self.masking = make_masking(preset.codec)
         self.channel = TrainingChannel(preset, self.model, run_dir)
         self.attack = self._make_attack()
@@ -127,7 +131,7 @@ class Trainer:
         epochs = share * dict(self.stages)[task]
         return min(1.0, epoch / epochs) if epochs else 1.0
 
-    def _epoch(self, step: Callable[..., Any], task: str, epoch: int, quantise: bool) -> dict[str, Any]:
+    def _epoch(self, step: Callable[..., Any], task: str, epoch: int, quantise: bool = True) -> dict[str, Any]:
         generator = rng.generator(self.settings.seed, "epoch", task, epoch)
         sums: dict[str, float] = {}
         counts = np.zeros(self.preset.codec.codebook.size, np.int64)
@@ -277,7 +281,7 @@ class Trainer:
                     self._initialise_codebook()
                     # what validation says of features without a quantiser says nothing of those with one
                     step, self.best, self.state["best_metric"] = None, None, None
-                step = step or make_step(self.model, self.settings, task, optimizer, quantise)
+                step = step or make_step(self.model, self.settings, task, optimizer, quantise, self.workers)
                 self._train_epoch(step, optimizer, task, number, epoch, epochs, quantise)
             self._take_best(task)
             stored = None

@@ -15,6 +15,7 @@ from sc_sionna.core.backend import compile_function, value_and_grad
 from sc_sionna.semantic.codec import SemanticCodec
 from sc_sionna.settings import TrainSettings
 from sc_sionna.training.losses import task_losses
+from sc_sionna.training.parallel import in_parts
 from sc_sionna.training.perturbation import perturbed
 
 
@@ -48,15 +49,17 @@ def stages_of(settings: TrainSettings, task: str) -> tuple[Stage, ...]:
 
 
 def make_step(
-    model: SemanticCodec, settings: TrainSettings, task: str, optimizer: Any, quantise: bool = True
+    model: SemanticCodec, settings: TrainSettings, task: str, optimizer: Any, quantise: bool = True, workers: int = 1
 ) -> Callable[..., Any]:
     """``step(clean, noisy, labels, keep, snr_db, error, arrived=None) -> (named terms, indices, features), finite``.
 
     ``finite`` is 1, or 0 where a descent was skipped because its loss or its gradient was not a finite number.
     ``arrived`` bool ``[B, N]`` says which features are received, None that all are. Without ``quantise`` they are received
-    as they are, past codebook and channel, and ``indices`` is None.
+    as they are, past codebook and channel, and ``indices`` is None. ``workers`` parts of a batch are computed side by side.
     """
-    descents = [_descent(model, settings, task, optimizer, stage, quantise) for stage in stages_of(settings, task)]
+    descents = [
+        _descent(model, settings, task, optimizer, stage, quantise, workers) for stage in stages_of(settings, task)
+    ]
 
     def step(clean: Any, noisy: Any, *inputs: Any) -> Any:
         found: dict[str, Any] = {}
@@ -71,13 +74,13 @@ def make_step(
 
 
 def _descent(
-    model: SemanticCodec, settings: TrainSettings, task: str, optimizer: Any, stage: Stage, quantise: bool
+    model: SemanticCodec, settings: TrainSettings, task: str, optimizer: Any, stage: Stage, quantise: bool, workers: int
 ) -> tuple[bool, Callable[..., Any]]:
     """Whether a stage takes the images with noise, and its descent ``(images, labels, keep, snr_db, error, arrived)``."""
     variables = model.trainable_variables
     weights = settings.label_smoothing, settings.reconstruction_weight
 
-    def gradients_of(images: Any, labels: Any, keep: Any, snr_db: Any, error: Any, arrived: Any = None) -> Any:
+    def of_part(images: Any, labels: Any, keep: Any, snr_db: Any, error: Any, arrived: Any = None) -> Any:
         def loss() -> tuple[Any, Any]:
             outputs = model(images, keep, snr_db, error, labels, arrived, quantise=quantise, training=True)
             terms = task_losses(model, outputs, images, labels, keep, task, *weights)
@@ -93,6 +96,8 @@ def _descent(
         finite = ops.logical_and(ops.isfinite(total), ops.isfinite(size))
         gradients = [None if g is None else ops.where(finite, g, ops.zeros_like(g)) for g in gradients]
         return aux, ops.cast(finite, "float32"), gradients
+
+    gradients_of = in_parts(of_part, workers)
 
     def apply(gradients: Any) -> None:
         used = [(g, v) for g, v in zip(gradients, variables, strict=True) if g is not None]

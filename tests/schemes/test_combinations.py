@@ -10,15 +10,15 @@ import pytest
 
 from sc_sionna.attacks.threats import air_threat
 from sc_sionna.core.errors import UserError
-from sc_sionna.experiments.accuracy import AccuracyJob, AccuracySettings
+from sc_sionna.experiments.accuracy import AccuracyExperiment, AccuracySettings
 from sc_sionna.phy.framing import Framing
-from sc_sionna.schemes import JpegLdpcSystem, load_system_codec
+from sc_sionna.schemes import JpegLdpcScheme, load_scheme_codec
 from sc_sionna.schemes.jpeg import JpegSettings
 from sc_sionna.settings import LinkSettings
 from sc_sionna.sweep import Point
 
 
-def outcome(job: AccuracyJob, name: str, snr_db: float = 60.0) -> str:
+def outcome(job: AccuracyExperiment, name: str, snr_db: float = 60.0) -> str:
     """``refused`` at building, or ``works``: what is sent without noise to speak of arrives and is counted."""
     try:
         system = job.system(name)
@@ -34,9 +34,9 @@ def outcome(job: AccuracyJob, name: str, snr_db: float = 60.0) -> str:
     return "works"
 
 
-def job_of(link: dict, jpeg: dict, weights, **more) -> AccuracyJob:
+def job_of(link: dict, jpeg: dict, weights, **more) -> AccuracyExperiment:
     systems = ("masked-vqvae", "jscc", "jpeg-ldpc")
-    return AccuracyJob(
+    return AccuracyExperiment(
         AccuracySettings(
             systems=systems, snr_db=(60,), max_images=2, batch_size=2, link=LinkSettings(**link), jpeg=JpegSettings(**jpeg),
             **more,
@@ -62,11 +62,11 @@ def test_every_system_works_or_is_refused_when_it_is_built(link, jpeg, tiny_weig
 
 
 def test_jpeg_blocks_work_or_are_refused_with_a_remedy_that_works(tiny_weights):
-    classifier, _ = load_system_codec("jpeg-ldpc", "digits", tiny_weights)
+    classifier, _ = load_scheme_codec("jpeg-ldpc", "digits", tiny_weights)
 
-    def build(link: dict, bits: int) -> JpegLdpcSystem:
+    def build(link: dict, bits: int) -> JpegLdpcScheme:
         jpeg = JpegSettings(block_bits=bits)
-        return JpegLdpcSystem("jpeg-ldpc", classifier, LinkSettings(**link), jpeg, lambda: np.zeros((32, 32, 3)))
+        return JpegLdpcScheme("jpeg-ldpc", classifier, LinkSettings(**link), jpeg, lambda: np.zeros((32, 32, 3)))
 
     found = {"works": 0, "refused": 0}
     for modulation, streams, coderate in itertools.product(("qpsk", "64qam"), (1, 3, 4), (0.2, 0.3, 0.92)):

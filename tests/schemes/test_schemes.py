@@ -202,7 +202,7 @@ def test_an_unknown_system_is_one_line(job: AccuracyExperiment) -> None:
     assert "\n" not in str(caught.value)
 
 
-def test_without_a_signal_jpeg_has_the_accuracy_of_the_mean_image(job: AccuracyJob) -> None:
+def test_without_a_signal_jpeg_has_the_accuracy_of_the_mean_image(job: AccuracyExperiment) -> None:
     """At -40 dB every LLR is 0 and every CRC passes on zeros: nothing of the error-free outcome may remain."""
     system = job.system("jpeg-ldpc")
     for number in range(3):
@@ -214,7 +214,7 @@ def test_without_a_signal_jpeg_has_the_accuracy_of_the_mean_image(job: AccuracyJ
         assert set(outputs["predictions"].tolist()) == {system._mean_image()[1]}
 
 
-def test_without_a_signal_the_learned_system_classifies_zeros(job: AccuracyJob) -> None:
+def test_without_a_signal_the_learned_system_classifies_zeros(job: AccuracyExperiment) -> None:
     system, batch = job.system("masked-vqvae"), job.batch(0)
     outputs, counts = evaluate(system, batch, -60.0)
     assert outputs["erased_blocks"].all()
@@ -237,7 +237,7 @@ class AcceptsEverything:
         )
 
 
-def test_an_undetected_error_is_classified_from_what_the_bits_decode_to(job: AccuracyJob, monkeypatch) -> None:
+def test_an_undetected_error_is_classified_from_what_the_bits_decode_to(job: AccuracyExperiment, monkeypatch) -> None:
     system, batch = job.system("jpeg-ldpc"), job.batch(0)
     payloads, blocks, error_free = system._source(batch)
     number = int(blocks.max())

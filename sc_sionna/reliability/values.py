@@ -19,7 +19,7 @@ from sc_sionna.reliability.trap import Trap
 from sc_sionna.schemes.jpeg import JpegSettings
 from sc_sionna.semantic.codec import SemanticCodec
 from sc_sionna.settings import CodecSettings, LinkSettings, Preset, TrainSettings
-from sc_sionna.settings.presets import SYSTEMS, make_preset
+from sc_sionna.settings.presets import SCHEMES, make_preset
 from sc_sionna.sweep import StopRule
 
 GROUPS: dict[str, Any] = {
@@ -39,7 +39,7 @@ def fuzz_values(count: int, random: np.random.Generator, parse: Parse) -> Outcom
             group, field = names[int(random.integers(len(names)))]
             pool = NUMBERS if random.random() < 0.5 else TEXTS
             text = pool[int(random.integers(len(pool)))]
-            system = tuple(SYSTEMS)[int(random.integers(len(SYSTEMS)))]
+            system = tuple(SCHEMES)[int(random.integers(len(SCHEMES)))]
             case = f"{group}.{field}={text}"
             outcome.add(case[:60], lambda g=group, c=case, s=system: _build(g, parse([c], tuple(GROUPS)), s))
             trap.report(case[:60], outcome)

@@ -14,7 +14,7 @@ from pydantic import Field, model_validator
 
 from sc_sionna.attacks.adaptive_settings import AdaptiveSettings
 from sc_sionna.attacks.ball import random_sign_noise
-from sc_sionna.attacks.checks import Finding, findings, gradient_health
+from sc_sionna.attacks.checks import Finding, backward_pass, findings, gradient_health, raise_on
 from sc_sionna.attacks.source import SourceAttack, SourceAttackSettings
 from sc_sionna.attacks.suite import AdaptiveSuite, worst_case
 from sc_sionna.attacks.victim import Victim
@@ -175,6 +175,7 @@ class Audit:
         checks = [
             *gradient_health(next(iter(victims.values())), self.images, self.labels, self._stream("health")),
             *self._findings(system, right, *path),
+            *self._backward_passes(right, list(victims)),
         ]
         for check in checks:
             if not check.passed:
@@ -222,6 +223,15 @@ class Audit:
             by_epsilon=curve,
         )
 
+    def _backward_passes(self, right: dict[str, np.ndarray], passes: list[str]) -> list[Finding]:
+        """Of APGD, whose effort is the same through each of the passes; nothing where a system has one only."""
+        trials = len(self.labels) * self.settings.scoring_draws
+        through = {
+            p: [r for name, r in right.items() if name.startswith("apgd-") and name.endswith(f"/{p}")] for p in passes
+        }
+        accuracies = {p: float(np.minimum.reduce(counts).sum()) / trials for p, counts in through.items()}
+        return [backward_pass(passes[0], accuracies)] if len(passes) > 1 else []
+
     # ------------------------------------------------------------------ all of them
 
     def run(self, fresh: bool = False) -> dict[str, dict[str, Any]]:
@@ -239,6 +249,16 @@ class Audit:
                 write_text(path, json.dumps({"key": self.key(name), "result": kept}, indent=1) + "\n")
             results[name] = kept
         return results
+
+    def raise_on_failed_checks(self, results: dict[str, dict[str, Any]]) -> None:
+        """UserError that names every failed check: for who rests a claim on these numbers."""
+        raise_on(
+            [
+                Finding(f"{system}: {check['name']}", check["passed"], check["detail"])
+                for system, result in results.items()
+                for check in result["checks"]
+            ]
+        )
 
     def record(self, name: str, results: dict[str, dict[str, Any]], seconds: float) -> Record:
         """Points by (system, attack) with ``correct`` = robust images, and the checks in the notes."""

@@ -28,9 +28,11 @@ lint: $(VENV)/.installed
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-# Training without TensorFlow and Sionna: two steps under PyTorch, then the same weights under TensorFlow.
+# Without TensorFlow and Sionna: two steps of training and the attack as a layer under PyTorch, then the same weights and
+# the same noise under TensorFlow.
 test-torch: $(VENV)/.installed $(VENV_TORCH)/.installed
-	KERAS_BACKEND=torch $(VENV_TORCH)/bin/python -m pytest -p no:cacheprovider tests/torch_backend/train_under_torch.py
+	KERAS_BACKEND=torch $(VENV_TORCH)/bin/python -m pytest -p no:cacheprovider tests/torch_backend/train_under_torch.py \
+	  tests/attacks/test_layer.py tests/attacks/test_differentiable_jpeg.py
 	$(BIN)/python -m pytest tests/torch_backend/load_under_tensorflow.py
 
 $(VENV)/.installed: requirements.lock pyproject.toml

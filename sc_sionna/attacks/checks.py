@@ -126,6 +126,27 @@ def findings(
     ]
 
 
+def backward_pass(used: str, accuracies: Mapping[str, float], limit: float = 0.05) -> Finding:
+    """Whether another way to differentiate the same system lowers the accuracy by more than ``limit``.
+
+    If one does, the attack looks weaker than attackers are: its backward pass masks the gradient.
+
+    used : name of the backward pass of the attack that a claim rests on
+    accuracies : accuracy in [0, 1] by the name of the pass, ``used`` among them; the same images, ε and steps
+    """
+    if used not in accuracies:
+        raise UserError(f"used = {used!r}: was not measured; attack through it too, besides {', '.join(accuracies)}")
+    others = {name: accuracy for name, accuracy in accuracies.items() if name != used}
+    if not others:
+        raise UserError(f"accuracies: of {used!r} alone; a comparison needs at least one other backward pass")
+    best = min(others, key=lambda name: others[name])
+    return Finding(
+        "no other backward pass is stronger",
+        others[best] >= accuracies[used] - limit,
+        f"accuracy {accuracies[used]:.3f} through {used}, {others[best]:.3f} through {best}, limit {limit:g} below",
+    )
+
+
 def raise_on(found: Sequence[Finding]) -> None:
     """UserError of one line that names every check that failed."""
     failed = [f"{finding.name} ({finding.detail})" for finding in found if not finding.passed]

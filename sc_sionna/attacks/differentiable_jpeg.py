@@ -101,6 +101,10 @@ def with_slope(value: Any, x: Any, slope: Any = 1.0) -> Any:
     return ops.stop_gradient(value) + slope * (x - ops.stop_gradient(x))
 
 
+def _constant(values: Any) -> Any:
+    return ops.convert_to_tensor(np.ascontiguousarray(values, np.float64))
+
+
 def _floor(x: Any) -> Any:
     return with_slope(ops.floor(x), x)
 
@@ -120,22 +124,23 @@ def _subsample(plane: Any, rows: int, columns: int) -> Any:
     height, width = plane.shape[1] // rows, plane.shape[2] // columns
     total = ops.sum(ops.reshape(plane, (-1, height, rows, width, columns)), axis=(2, 4))
     offset = np.where(np.arange(width) % 2 == 0, rows - 1.0, rows)  # 0, 1 of two pixels; 1, 2 of four
-    return _floor((total + offset) / (rows * columns))
+    return _floor((total + _constant(offset)) / (rows * columns))
 
 
-def _code(plane: Any, table: np.ndarray) -> Any:
+def _code(plane: Any, table: Any) -> Any:
     """DCT, quantisation and back: ``[B, h, W]`` to ``[B, h', W]``, both sides now multiples of 8."""
     plane = _extend(_extend(plane, 8, 1), 8, 2)
     height, width = plane.shape[1:]
     x = ops.reshape(plane - 128.0, (-1, height // 8, 8, width // 8, 8))
-    dct = ops.convert_to_tensor(DCT, dtype="float64")
+    dct = _constant(DCT)
     x = _floor(ops.einsum("fj,bhiwj->bhiwf", dct, x) / _PASS1 + 0.5)
     x = _floor(ops.einsum("gi,bhiwf->bhgwf", dct, x) / _PASS2 + 0.5)
-    steps = 8.0 * table[:, None, :]  # the DCT is scaled by 8
+    table = _constant(table[:, None, :])
+    steps = 8.0 * table  # the DCT is scaled by 8
     scaled = x / steps
     level = ops.sign(x) * ops.floor((ops.abs(x) + steps / 2) / steps)  # rounded, halves away from 0
     level = with_slope(level, scaled, ops.stop_gradient(3.0 * ops.square(scaled - level)))
-    x = level * table[:, None, :]
+    x = level * table
     x = _floor(ops.einsum("gi,bhgwf->bhiwf", dct, x) / _PASS1 + 0.5)
     x = _floor(ops.einsum("fj,bhiwf->bhiwj", dct, x) / _INVERSE_PASS2 + 0.5)
     return ops.clip(ops.reshape(x, (-1, height, width)) + 128.0, 0.0, 255.0)
@@ -185,12 +190,12 @@ class DifferentiableJpeg(keras.layers.Layer):
         _, height, width, _ = images.shape
         scaled = images * 255.0
         pixels = ops.cast(with_slope(ops.round(scaled), scaled), "float64")
-        ycbcr = _floor(ops.matmul(pixels, ops.convert_to_tensor(_TO_YCBCR.T)) / 2.0**16 + _TO_YCBCR_OFFSET / 2.0**16)
+        ycbcr = _floor((ops.matmul(pixels, _constant(_TO_YCBCR.T)) + _constant(_TO_YCBCR_OFFSET)) / 2.0**16)
         factors = FACTORS[self.subsampling]
         planes = []
         for component in range(3):
             rows, columns = factors if component else (1, 1)
-            table = quantisation_table(CHROMINANCE if component else LUMINANCE, self.quality).astype(np.float64)
+            table = quantisation_table(CHROMINANCE if component else LUMINANCE, self.quality)
             plane = _code(_subsample(ycbcr[..., component], rows, columns), table)
             plane = plane[:, : -(-height // rows), : -(-width // columns)]
             planes.append(_upsample(plane, rows, columns)[:, :height, :width])

@@ -10,7 +10,14 @@ import numpy as np
 from keras import ops
 from pydantic import Field, model_validator
 
-from sc_sionna.attacks.ball import Norm, ascent_direction, project, random_noise, random_noise_in_graph
+from sc_sionna.attacks.ball import (
+    Norm,
+    ascent_direction,
+    project,
+    project_on_host,
+    random_noise,
+    random_noise_in_graph,
+)
 from sc_sionna.attacks.objective import ATTACK_LOSSES, Objective, as_inputs, retrieval, rows_of
 from sc_sionna.attacks.victim import Victim
 from sc_sionna.core.errors import UserError
@@ -226,7 +233,7 @@ class SourceAttack(keras.layers.Layer):
         reference = objective.reference_of(clean, labels, draws.target)
         start = clean
         if draws.start is not None:
-            start = ops.convert_to_numpy(project(clean + draws.start, clean, s.epsilon, s.norm))
+            start = project_on_host(clean + draws.start, clean, s.epsilon, s.norm)
         numbers, budget = np.arange(s.steps, dtype=np.int32), (np.float64(s.epsilon), np.float32(s.alpha))
         size, run, parts = s.batch_size, objective.compiled(iterate), []
         for first in range(0, len(clean), size):

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 
 from sc_sionna.attacks.ball import random_sign_noise
-from sc_sionna.attacks.checks import Finding, findings, gradient_health
+from sc_sionna.attacks.checks import Finding, backward_pass, findings, gradient_health
 from sc_sionna.attacks.source import Crafted, SourceAttack, SourceAttackSettings
 from sc_sionna.attacks.suite import APGD_LOSSES, AdaptiveSuite
 from sc_sionna.attacks.victim import Victim
@@ -22,6 +22,7 @@ from sc_sionna.experiments.audit_settings import AuditSettings
 from sc_sionna.experiments.base import Experiment
 from sc_sionna.figures.bars import plot_audit
 from sc_sionna.schemes import Batch, Scheme, describe_scheme, make_scheme
+from sc_sionna.schemes.jpeg_victim import Backward
 from sc_sionna.schemes.victims import adaptive_victims
 from sc_sionna.sweep import Point, PointRecord, Record
 from sc_sionna.sweep.metrics import ACCURACY, Counts
@@ -32,9 +33,11 @@ CALIBRATION = Path("runs") / "calibration"  # of the link at SNRs that the packa
 CURVE = (0.5, 2.0, 4.0)  # ε of the check that accuracy falls towards zero, times the audited one
 NO_SURVIVORS = 0.5  # the largest ε of that check: at it any image can be made plain grey
 ROBUST = "an image is robust where most of the scoring draws (fresh mask, fading, noise) of the real system are right"
-RELAXATIONS = {
-    "codebook": ("straight-through", "soft", "unquantised")
-}  # by bottleneck; others are attacked as they run
+# By bottleneck, the backward passes that are attacked, that of the attack by Eq. (7) first; others have the one
+RELAXATIONS: dict[str, tuple[str, ...]] = {
+    "codebook": ("straight-through", "soft", "unquantised"),
+    "none": get_args(Backward),
+}
 
 
 def paper_attack(draws: int) -> str:
@@ -240,7 +243,17 @@ class AuditExperiment(Experiment):
         """Of the gradients themselves, on the images of the first batch, and of the rates of right draws."""
         images, labels = self.images[: self.size], self.labels[: self.size]
         victim = next(iter(self.victims(name).values()))
-        return [*gradient_health(victim, images, labels, self._stream("health")), *self._findings(name)]
+        health = gradient_health(victim, images, labels, self._stream("health"))
+        return [*health, *self._findings(name), *self._backward_passes(name)]
+
+    def _backward_passes(self, name: str) -> list[Finding]:
+        """Of APGD, whose effort is the same through each of the passes; nothing where a scheme has one only."""
+        passes = RELAXATIONS.get(self.codecs[name].bottleneck, ())
+        if len(passes) < 2:
+            return []
+        trials = len(self.labels) * self.settings.scoring_draws
+        through = {p: [self._right(name, f"apgd-{loss}/{p}") for loss in APGD_LOSSES] for p in passes}
+        return [backward_pass(passes[0], {p: float(np.minimum.reduce(r).sum()) / trials for p, r in through.items()})]
 
     def _findings(self, name: str) -> list[Finding]:
         s, trials = self.settings, len(self.labels) * self.settings.scoring_draws

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 from keras import ops
 
 from sc_sionna.attacks.victim import CodecVictim, Relaxation, Sampler, Victim
-from sc_sionna.schemes import JsccScheme, MaskedVqvaeScheme, Scheme
+from sc_sionna.schemes import JpegLdpcScheme, JsccScheme, MaskedVqvaeScheme, Scheme
+from sc_sionna.schemes.jpeg_victim import Backward
 from sc_sionna.settings import LinkSettings
 from sc_sionna.training.channel import AnalogChannel, ensure_calibration, load_calibrated
 
@@ -31,7 +32,8 @@ class AnalogVictim(CodecVictim):
 
 
 def adaptive_victims(system: Scheme, link: LinkSettings, snr_db: float, cache_dir: Path) -> dict[str, Victim]:
-    """A system by the passes that the adaptive suite attacks, the one that runs first; its channel at ``snr_db``.
+    """A scheme by the backward passes that the adaptive suite attacks, that of the attack by Eq. (7) first; its channel
+    at ``snr_db``.
 
     cache_dir : where the error rates of the link at an SNR are measured into that the package has none for
     """
@@ -50,4 +52,6 @@ def adaptive_victims(system: Scheme, link: LinkSettings, snr_db: float, cache_di
             system.codec, system.masking, snr_db=snr_db, noise=lambda count, g: analog.error(count, reals, g)
         )
         return {"straight-through": victim}
+    if isinstance(system, JpegLdpcScheme):
+        return {name: system.victim(name) for name in get_args(Backward)}
     return {"straight-through": system.victim()}

@@ -20,6 +20,8 @@ def test_two_steps_and_weights_for_tensorflow():
     import keras
 
     assert keras.backend.backend() == "torch"
+    from sc_sionna.attacks.source import SourceAttack, SourceAttackSettings
+    from sc_sionna.attacks.victim import CodecVictim
     from sc_sionna.data import load
     from sc_sionna.data.common import to_float
     from sc_sionna.semantic.codec import make_masking
@@ -46,6 +48,9 @@ def test_two_steps_and_weights_for_tensorflow():
     keep = make_masking(preset.codec)(8, np.random.default_rng(0))
     flips = np.random.default_rng(1).integers(0, 2, (8, 192)).astype(np.int32)
     outputs = stored(images, keep, np.zeros(8, np.float32), flips)
+    victim = CodecVictim(stored, make_masking(preset.codec), snr_db=0.0)
+    attack = SourceAttack(victim, SourceAttackSettings(epsilon=0.05, steps=3, draws=2, batch_size=8))
+    outputs["attacked"] = attack.craft(images, load("digits", "val").labels[:8], np.random.default_rng(2)).images
     named = {k: keras.ops.convert_to_numpy(v) for k, v in outputs.items()}
     np.savez(EXCHANGE / "outputs.npz", images=images, keep=keep, flips=flips, **named)
 

@@ -12,7 +12,7 @@ from sc_sionna.core import rng
 from sc_sionna.core.errors import UserError
 from sc_sionna.data import load
 from sc_sionna.data.common import to_float
-from sc_sionna.schemes import Batch, JpegLdpcScheme, make_system
+from sc_sionna.schemes import Batch, JpegLdpcScheme, make_scheme
 from sc_sionna.schemes.jpeg import JpegSettings, decode_jpeg, encode_jpeg
 from sc_sionna.settings import LinkSettings
 
@@ -21,7 +21,7 @@ IMAGES = 48
 
 @pytest.fixture(scope="module")
 def system() -> JpegLdpcScheme:
-    made = make_system("jpeg-ldpc", "digits", LinkSettings(), JpegSettings(), lambda: np.zeros((32, 32, 3), np.uint8))
+    made = make_scheme("jpeg-ldpc", "digits", LinkSettings(), JpegSettings(), lambda: np.zeros((32, 32, 3), np.uint8))
     assert isinstance(made, JpegLdpcScheme)
     return made
 
@@ -52,7 +52,7 @@ def test_the_identity_is_flagged_and_the_differentiable_jpeg_is_not(system, digi
     for backward in ("cubic", "identity"):
         attack = SourceAttack(system.victim(backward), settings)
         noisy = attack.craft(images, labels, rng.generator(1, backward)).images
-        accuracies[backward] = float((system.intact(Batch(noisy, labels, 0, 1), 40.0) == labels).mean())
+        accuracies[backward] = float((system.error_free_predictions(Batch(noisy, labels, 0, 1), 40.0) == labels).mean())
     assert accuracies["cubic"] < accuracies["identity"] - 0.15
     assert backward_pass("cubic", accuracies).passed
     with pytest.raises(UserError, match=r"no other backward pass is stronger \(accuracy .* through identity, .* cubic"):

@@ -17,6 +17,7 @@ from sc_sionna.data.common import Images, to_float
 from sc_sionna.experiments.base import Job, SweepSettings
 from sc_sionna.experiments.noise import SemanticNoise
 from sc_sionna.figures.curves import plot_accuracy_vs_snr
+from sc_sionna.phy.channels import make_channel
 from sc_sionna.schemes import Batch, System, describe_system, make_system, parse_system
 from sc_sionna.schemes.jpeg import JpegSettings
 from sc_sionna.settings import LinkSettings
@@ -176,8 +177,12 @@ class AccuracyJob(Job):
         return {name: self.system(name).budget(self.images.pixels).model_dump() for name in self.settings.systems}
 
     def notes(self) -> dict[str, Any]:
-        """Accuracy of guessing, and of every system where nothing goes wrong on the air; what the attackers knew and did."""
+        """Accuracy of guessing, and of every system where nothing goes wrong on the air; what the attackers knew and did.
+
+        ``channel_mean_energy`` is the E|h|² that was measured when the channel model was built, before any normalisation.
+        """
         notes: dict[str, Any] = {
+            "channel_mean_energy": make_channel(self.settings.link).mean_energy,
             "chance": 1.0 / self.codec.num_classes,
             "error_free_accuracy": {name: self.error_free(name) for name in self.settings.systems},
         }

@@ -79,5 +79,9 @@ class ErrorRateJob(Job):
             for name in self.settings.links
         }
 
+    def notes(self) -> dict[str, Any]:
+        """By link the E|h|² that was measured when its channel model was built, before any normalisation."""
+        return {"channel_mean_energy": {name: self.link(name).mimo.mean_energy for name in self.settings.links}}
+
     def draw(self, record: Record, path: Path) -> None:
         plot_error_rates(record, path, f"Error rates of the link, {self.settings.payload_bits} information bits")

@@ -16,6 +16,8 @@ from sc_sionna.data import load
 from sc_sionna.data.common import Images, to_float
 from sc_sionna.experiments.base import Experiment, SweepSettings
 from sc_sionna.experiments.noise import SemanticNoise
+from sc_sionna.figures.curves import plot_accuracy_vs_snr
+from sc_sionna.phy.channels import make_channel
 from sc_sionna.schemes import Batch, Scheme, describe_scheme, make_scheme, parse_system
 from sc_sionna.schemes.jpeg import JpegSettings
 from sc_sionna.settings import LinkSettings, Settings
@@ -189,8 +191,12 @@ class AccuracyExperiment(Experiment):
         return {name: self.system(name).budget(self.images.pixels).model_dump() for name in self.settings.systems}
 
     def notes(self) -> dict[str, Any]:
-        """Accuracy of guessing, and of every system where nothing goes wrong on the air; what the attackers knew and did."""
+        """Accuracy of guessing, and of every system where nothing goes wrong on the air; what the attackers knew and did.
+
+        ``channel_mean_energy`` is the E|h|² that was measured when the channel model was built, before any normalisation.
+        """
         notes: dict[str, Any] = {
+            "channel_mean_energy": make_channel(self.settings.link).mean_energy,
             "chance": 1.0 / self.codec.num_classes,
             "error_free_accuracy": {name: self.error_free(name) for name in self.settings.systems},
         }
@@ -221,7 +227,6 @@ class AccuracyExperiment(Experiment):
         if self.figure is not None:
             self.figure(record, path)
             return
-        from sc_sionna.figures.curves import plot_accuracy_vs_snr
 
         s = self.settings
         title = f"{self.images.name}: task accuracy over {s.link.channel} {s.link.num_tx_ant}x{s.link.num_rx_ant}"

@@ -85,6 +85,10 @@ class ErrorRateExperiment(Experiment):
             for name in self.settings.links
         }
 
+    def notes(self) -> dict[str, Any]:
+        """By link the E|h|² that was measured when its channel model was built, before any normalisation."""
+        return {"channel_mean_energy": {name: self.link(name).mimo.mean_energy for name in self.settings.links}}
+
     def draw(self, record: Record, path: Path) -> None:
         from sc_sionna.figures.curves import plot_error_rates
 

@@ -20,7 +20,7 @@ from sc_sionna.semantic.decoder import ClassifyHead, Decoder, ReconstructHead
 from sc_sionna.semantic.encoder import Encoder
 from sc_sionna.semantic.importance import candidate_positions
 from sc_sionna.semantic.index_mapper import IndexMapper
-from sc_sionna.semantic.masking import Masking, MaskingAmong, NoiseRelatedMasking, UniformMasking
+from sc_sionna.semantic.masking import CheckedMasking, Masking, MaskingAmong, NoiseRelatedMasking, UniformMasking
 from sc_sionna.semantic.similarity import first_similar, repeat_bits
 from sc_sionna.settings import CodecSettings
 
@@ -39,7 +39,10 @@ def make_masking(settings: CodecSettings, candidates: np.ndarray | None = None) 
     extra: tuple[Any, ...] = ()
     if settings.masking.rule == "noise-related":
         extra = (np.asarray(settings.masking.noise_energy)[candidates], settings.masking.temperature)
-    masking = rule(len(candidates), min(settings.num_kept, len(candidates)), *extra)
+    sizes = len(candidates), min(settings.num_kept, len(candidates))
+    masking = rule(*sizes, *extra)
+    if settings.masking.rule not in MASKINGS:
+        masking = CheckedMasking(masking, settings.masking.rule, *sizes)
     return masking if len(candidates) == settings.num_patches else MaskingAmong(masking, candidates)
 
 

@@ -13,6 +13,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from sc_sionna.core.errors import UserError
 from sc_sionna.semantic.patches import patchify
 
 
@@ -112,6 +113,45 @@ class MaskingAmong:
 def _smallest(keys: Any, count: int) -> Any:
     """Positions of the ``count`` smallest of each row, increasing: int32 ``[B, count]``."""
     return ops.cast(ops.sort(ops.argsort(keys, axis=1)[:, :count], axis=1), "int32")
+
+
+class CheckedMasking:
+    """A user's own rule, each of whose draws is compared with the contract of :class:`Masking`.
+
+    masking : built with ``num_patches`` and ``num_kept``; name : what the settings call it
+
+    Raises
+    ------
+    UserError when it is built, for a rule that draws other positions from the same generator; then and at every call for a
+    draw that is not int32 ``[B, N]``, increasing along N within 0 to P - 1.
+    """
+
+    def __init__(self, masking: Any, name: str, num_patches: int, num_kept: int) -> None:
+        self.masking, self.name, self.num_patches, self.num_kept = masking, name, num_patches, num_kept
+        first, again = (self(8, np.random.default_rng(2022)) for _ in range(2))
+        if not np.array_equal(first, again):
+            raise self._refuse("drew other positions from the same generator: the two ends would differ; use rng alone")
+
+    def _refuse(self, what: str) -> UserError:
+        return UserError(f"masking = {self.name!r}: {what}")
+
+    def __call__(self, batch_size: int, rng: np.random.Generator) -> np.ndarray:
+        keep = self.masking(batch_size, rng)
+        shape = (batch_size, self.num_kept)
+        if not isinstance(keep, np.ndarray) or keep.dtype != np.int32 or keep.shape != shape:
+            what = f"{keep.dtype} {list(keep.shape)}" if isinstance(keep, np.ndarray) else type(keep).__name__
+            raise self._refuse(f"drew {what}; an int32 array [batch, num_kept] = {list(shape)} is wanted")
+        outside = keep[(keep < 0) | (keep >= self.num_patches)]
+        if outside.size:
+            raise self._refuse(f"kept the position {outside[0]}; positions are 0 to {self.num_patches - 1}")
+        rows = np.flatnonzero((np.diff(keep, axis=1) <= 0).any(axis=1))
+        if rows.size:
+            kept = keep[rows[0]].tolist()
+            repeated = len(set(kept)) < len(kept)
+            raise self._refuse(
+                f"{'repeated' if repeated else 'unsorted'} positions {kept[:8]}; let them increase strictly"
+            )
+        return keep
 
 
 def gradient_energy(gradients: np.ndarray, patch_size: int) -> np.ndarray:

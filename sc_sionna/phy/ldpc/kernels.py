@@ -179,8 +179,9 @@ def _define(fingerprint: int, jit: Callable[[Callable[..., Any]], Callable[..., 
             undecided = np.uint32(0)
             if leaving != 0:  # a look that only frames about to leave cost
                 undecided = undecided_lanes(post, num_info) & leaving
+                held = undecided & ~failed  # a bit can follow from the checks only where they hold
                 for lane in range(LANES):
-                    if (undecided >> np.uint32(lane)) & one and decided_by_checks(post, var, runs, num_info, lane):
+                    if (held >> np.uint32(lane)) & one and decided_by_checks(post, var, runs, num_info, lane):
                         undecided &= ~(one << np.uint32(lane))
                 leaving = (leaving & ~undecided) | last
             if leaving != 0:

@@ -4,11 +4,25 @@ from __future__ import annotations
 
 import os
 import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import IO, Any
 
 from sc_sionna.core.errors import UserError
+from sc_sionna.core.terminal import prepare_streams
+
+
+@contextmanager
+def _scratch_file() -> Iterator[IO[bytes] | None]:
+    """A temporary file; None on a machine without a temporary folder, where there is nothing to hold back in."""
+    try:
+        file = tempfile.TemporaryFile()  # noqa: SIM115
+    except OSError:
+        yield None
+        return
+    with file:
+        yield file
 
 
 @contextmanager
@@ -57,6 +71,7 @@ def start_backend() -> None:
     """
     if "keras" in sys.modules:
         return
+    prepare_streams()
     try:
         keras = _import_keras()
     except (ImportError, ValueError) as error:

@@ -141,7 +141,7 @@ class JpegLdpcScheme:
             interference = np.tile(interference, (1, link.framing.num_blocks, 1))  # of one block, see air_surface
         received = link(bits, snr_db, batch.link_seed(snr_db), num_blocks=num_blocks, interference=interference)
         unsent = np.arange(link.framing.num_blocks) >= num_blocks[:, None]
-        accepted = (np.asarray(received.crc_ok) | unsent).all(axis=1)  # -> [B] streams with every CRC right
+        accepted = np.all(np.asarray(received.crc_ok) | unsent, axis=1)  # -> [B] streams with every CRC right
         outcome = self._classify(
             np.asarray(received.bits), bits, accepted, num_blocks, error_free, batch.images.shape[1:]
         )

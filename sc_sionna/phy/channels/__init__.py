@@ -74,13 +74,15 @@ def make_channel(settings: LinkSettings) -> ChannelModel:
     5 % off, unless ``normalize_channel`` is set.
     """
     name, antennas = settings.channel, (settings.num_rx_ant, settings.num_tx_ant)
-    cls = resolve(name, CHANNELS, "channel")
+    cls: Any = resolve(name, CHANNELS, "channel")
+    model: ChannelModel
     if not (isinstance(cls, type) and issubclass(cls, ChannelModel)):
         raise UserError(
             f"channel = {name!r}: not a channel model; write a subclass of sc_sionna.phy.channels.ChannelModel"
         )
-    measured = measure_energy(cls, name, *antennas)
-    model: ChannelModel = cls(num_rx_ant=antennas[0], num_tx_ant=antennas[1])
+    make: Any = cls  # the check above makes it a type that type checkers take for unhashable
+    measured = measure_energy(make, name, *antennas)
+    model = cls(num_rx_ant=antennas[0], num_tx_ant=antennas[1])
     ratio = measured / model.expected_energy
     if settings.normalize_channel and ratio > 0:
         model = NormalizedChannel(model, ratio**-0.5)

@@ -44,8 +44,8 @@ def _draw(model: ChannelModel, name: str, batch: Any, seed: Any, realisations: i
 
 
 @cache
-def measure_energy(cls: type[ChannelModel], name: str, num_rx_ant: int, num_tx_ant: int) -> float:
-    """Mean of |h|² over entries and realisations of a model, which keeps the contract of :class:`ChannelModel`.
+def measure_energy(cls: Any, name: str, num_rx_ant: int, num_tx_ant: int) -> float:
+    """Mean of |h|² over entries and realisations of a model class, which keeps the contract of :class:`ChannelModel`.
 
     Drawn with fixed seeds, until the standard error of the mean over realisations is 0.4 % or ``MAX_DRAWS`` are made.
 

@@ -92,9 +92,9 @@ class DecoderResult:
 
     ``bits`` uint8 ``[..., k]``; ``soft`` float32 ``[..., k]`` logits ln P(1)/P(0) in steps of 1/4 within ±32, or None if
     not asked for; ``decided`` bool ``[...]``, true if and only if what arrived decides every information bit: its posterior
-    is not 0, or it follows from a check whose other bits are decided (an undecided bit is 0 by default); ``parity_ok`` bool
-    ``[...]``, true if and only if the frame is decided and all parity checks hold, so that an erased frame is no codeword;
-    ``iterations`` int32 ``[...]``. With ``return_infobits = false`` n takes the place of k.
+    is not 0, or all checks hold and one whose other bits are decided gives it (an undecided bit is 0 by default);
+    ``parity_ok`` bool ``[...]``, true if and only if the frame is decided and all parity checks hold, so that an erased
+    frame is no codeword; ``iterations`` int32 ``[...]``. With ``return_infobits = false`` n takes the place of k.
     """
 
     bits: np.ndarray

@@ -19,7 +19,7 @@ import numba
 import numpy as np
 
 from sc_sionna.phy.ldpc import simd
-from sc_sionna.phy.ldpc.compiled import compile_cached
+from sc_sionna.phy.ldpc.compiled import compile_cached, inlined
 from sc_sionna.phy.ldpc.simd import (
     CHANNEL_MAX,
     LANES,
@@ -39,59 +39,59 @@ CHUNK = 64  # checks between two looks at whether every lane has already failed 
 FEW = 8  # bits of posterior 0, at most, that are looked at one by one: an erased frame has many more
 
 
-def _define(fingerprint: int, jit: Callable[[Callable[..., Any]], Callable[..., Any]]) -> Callable[..., Any]:
-    def quantise(llr: np.ndarray, bits: np.ndarray, stage: np.ndarray) -> bool:
-        """One frame of logits as units (positive: bit 0) into ``stage``; false if a value is not finite."""
-        largest = np.uint32(0)
-        for j in range(llr.shape[0]):
-            largest = max(largest, bits[j] & np.uint32(0x7FFFFFFF))
-        if largest >= np.uint32(0x7F800000):  # the exponent of infinity and NaN
-            return False
-        for j in range(llr.shape[0]):
-            unit = llr[j] * np.float32(-SCALE)
-            unit = np.float32(-CHANNEL_MAX) if unit < np.float32(-CHANNEL_MAX) else unit
-            unit = np.float32(CHANNEL_MAX) if unit > np.float32(CHANNEL_MAX) else unit
-            unit += np.float32(0.5) if unit >= np.float32(0.0) else np.float32(-0.5)
-            stage[j] = np.int8(np.int32(unit))  # the conversion truncates
-        return True
+@inlined
+def quantise(llr: np.ndarray, bits: np.ndarray, stage: np.ndarray) -> bool:
+    """One frame of logits as units (positive: bit 0) into ``stage``; false if a value is not finite."""
+    largest = np.uint32(0)
+    for j in range(llr.shape[0]):
+        largest = max(largest, bits[j] & np.uint32(0x7FFFFFFF))
+    if largest >= np.uint32(0x7F800000):  # the exponent of infinity and NaN
+        return False
+    for j in range(llr.shape[0]):
+        unit = llr[j] * np.float32(-SCALE)
+        unit = np.float32(-CHANNEL_MAX) if unit < np.float32(-CHANNEL_MAX) else unit
+        unit = np.float32(CHANNEL_MAX) if unit > np.float32(CHANNEL_MAX) else unit
+        unit += np.float32(0.5) if unit >= np.float32(0.0) else np.float32(-0.5)
+        stage[j] = np.int8(np.int32(unit))  # the conversion truncates
+    return True
 
-    quantise = jit(quantise)
 
-    def unpack(words: np.ndarray, lane: np.uint32, bits: np.ndarray) -> None:
-        """Bit ``lane`` of every word, as 0 and 1 of any type."""
-        for j in range(bits.shape[0]):
-            bits[j] = np.int32((words[j] >> lane) & np.uint32(1))
+@inlined
+def unpack(words: np.ndarray, lane: np.uint32, bits: np.ndarray) -> None:
+    """Bit ``lane`` of every word, as 0 and 1 of any type."""
+    for j in range(bits.shape[0]):
+        bits[j] = np.int32((words[j] >> lane) & np.uint32(1))
 
-    unpack = jit(unpack)
 
-    def decided_by_checks(post: np.ndarray, var: np.ndarray, runs: np.ndarray, num_info: int, lane: int) -> bool:
-        """Whether each information bit of posterior 0 follows from a check whose other bits are decided."""
-        undecided = 0
-        for v in range(num_info):
-            if post[v * LANES + lane] == 0:
-                undecided += 1
-                if undecided > FEW:
-                    return False
-        for v in range(num_info):
-            follows = post[v * LANES + lane] != 0
-            for i in range(runs.shape[0]):
-                check = 0
-                while check < runs[i, 1] and not follows:
-                    first = runs[i, 0] + check * runs[i, 2]
-                    here, others = False, True
-                    for e in range(first, first + runs[i, 2]):
-                        if var[e] == v:
-                            here = True
-                        elif post[var[e] * LANES + lane] == 0:
-                            others = False
-                    follows = here and others
-                    check += 1
-            if not follows:
+@inlined
+def decided_by_checks(post: np.ndarray, var: np.ndarray, runs: np.ndarray, num_info: int, lane: int) -> bool:
+    """Whether each information bit of posterior 0 follows from a check whose other bits are decided."""
+    undecided = 0
+    for v in range(num_info):
+        if post[v * LANES + lane] == 0:
+            undecided += 1
+            if undecided > FEW:
                 return False
-        return True
+    for v in range(num_info):
+        follows = post[v * LANES + lane] != 0
+        for i in range(runs.shape[0]):
+            check = 0
+            while check < runs[i, 1] and not follows:
+                first = runs[i, 0] + check * runs[i, 2]
+                here, others = False, True
+                for e in range(first, first + runs[i, 2]):
+                    if var[e] == v:
+                        here = True
+                    elif post[var[e] * LANES + lane] == 0:
+                        others = False
+                follows = here and others
+                check += 1
+        if not follows:
+            return False
+    return True
 
-    decided_by_checks = jit(decided_by_checks)
 
+def _define(fingerprint: int, jit: Callable[[Callable[..., Any]], Callable[..., Any]]) -> Callable[..., Any]:
     def decode_frames(
         llr: np.ndarray,  # [M, n] float32 logits
         llr_bits: np.ndarray,  # the same memory as uint32
@@ -179,8 +179,9 @@ def _define(fingerprint: int, jit: Callable[[Callable[..., Any]], Callable[..., 
             undecided = np.uint32(0)
             if leaving != 0:  # a look that only frames about to leave cost
                 undecided = undecided_lanes(post, num_info) & leaving
+                held = undecided & ~failed  # a bit can follow from the checks only where they hold
                 for lane in range(LANES):
-                    if (undecided >> np.uint32(lane)) & one and decided_by_checks(post, var, runs, num_info, lane):
+                    if (held >> np.uint32(lane)) & one and decided_by_checks(post, var, runs, num_info, lane):
                         undecided &= ~(one << np.uint32(lane))
                 leaving = (leaving & ~undecided) | last
             if leaving != 0:

@@ -355,3 +355,24 @@ def test_erasures_that_the_checks_fill_in_are_decided():
     result = LayeredLDPCDecoder(encoder).decode(np.where(rng.random(llr.shape) < 0.8, 0.0, llr))
     assert not (result.parity_ok & (result.bits != bits).any(axis=1)).any()  # 40 of 200 bits name no word of 100
     assert not result.parity_ok.any()
+
+
+def test_the_compiled_loop_is_found_again_by_the_next_process(tmp_path):
+    """And compiled anew where the vector instructions, which are compiled into it, have changed."""
+    program = (
+        "import zlib\n"
+        "from sc_sionna.phy.ldpc import kernels\n"
+        "changed = {changed}\n"
+        "if changed:\n"
+        "    kernels.zlib = type('edited', (), {{'crc32': staticmethod(lambda data: zlib.crc32(data) ^ 1)}})\n"
+        "print(len(kernels.decode_frames_kernel().stats.cache_hits))\n"
+    )
+    environment = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path)}
+    hits = [
+        subprocess.run(
+            [sys.executable, "-c", program.format(changed=changed)],
+            env=environment, capture_output=True, text=True, check=True, timeout=240,
+        ).stdout.strip()
+        for changed in (False, False, True)
+    ]  # fmt: skip
+    assert hits == ["0", "1", "0"]

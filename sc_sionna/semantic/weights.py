@@ -26,7 +26,7 @@ from sc_sionna.settings import Preset, settings_hash
 
 PACKAGED = Path(__file__).parent.parent / "weights"
 FORMAT = 2
-FIELDS = ("format", "preset", "metric", "command", "sha256")
+FIELDS = ("format", "preset", "metric", "command", "sha256", "description_sha256")
 MAX_DESCRIPTION = 2**24  # bytes; the noise energy of many patches is the longest setting
 
 
@@ -34,7 +34,8 @@ def weights_name(preset: str, system: str) -> str:
     return f"{preset}-{system}"
 
 
-def _sha256(path: Path) -> str:
+def file_digest(path: Path) -> str:
+    """SHA-256 of a file, hex, whatever its size."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
@@ -58,19 +59,27 @@ def save_weights(folder: Path, preset: Preset, model: SemanticCodec, metric: dic
         for file in (path, described):
             remove_scratch(file)
         content = half_precision(model, folder / f".{name}.scratch")
-        description = {
-            "format": FORMAT,
-            "preset": preset.model_dump(),
-            "metric": metric,
-            "command": command,
-            "sha256": hashlib.sha256(content).hexdigest(),
-        }
+        description = sealed(
+            {
+                "format": FORMAT,
+                "preset": preset.model_dump(),
+                "metric": metric,
+                "command": command,
+                "sha256": hashlib.sha256(content).hexdigest(),
+            }
+        )
         write_bytes(path, content)
-        write_text(described, json.dumps(description, indent=2) + "\n")
+        write_text(described, json.dumps(description, indent=2, allow_nan=False) + "\n")
     finally:
         lock.unlink(missing_ok=True)  # at worst another one writes both files once more; each is whole at any moment
         held.release()
     return path
+
+
+def sealed(description: dict[str, Any]) -> dict[str, Any]:
+    """A description with the SHA-256 of all its other entries, which finds damage; it is no signature."""
+    content = {name: value for name, value in description.items() if name != "description_sha256"}
+    return content | {"description_sha256": settings_hash(content)}
 
 
 def has_weights(folder: Path | None, preset_name: str, system: str) -> bool:
@@ -111,6 +120,8 @@ def _read(folder: Path, name: str) -> tuple[Preset, dict[str, Any]]:
         if odd:
             raise ValueError(f"{odd[0]!r} is {'missing' if odd[0] in FIELDS else 'unknown'}")
         dict(description["metric"])
+        if sealed(description) != description:
+            raise UserError(f"{described}: SHA-256 of its own entries differs (altered); {REMEDY}")
     except UserError:
         raise
     except (OSError, ValueError, KeyError, TypeError) as error:
@@ -120,7 +131,7 @@ def _read(folder: Path, name: str) -> tuple[Preset, dict[str, Any]]:
     except UserError as error:
         raise UserError(f"{damaged} ({error}); {REMEDY}") from None
     try:
-        digest = _sha256(path)
+        digest = file_digest(path)
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror}); {REMEDY}") from None
     if digest != description["sha256"]:

@@ -59,14 +59,18 @@ def save(
 
 
 def load(path: Path, model: keras.Model) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-    """State and arrays of a checkpoint of ``model``, whose size bounds what is read.
+    """State and arrays of a checkpoint of ``model``, whose size bounds what is read; UserError as :func:`read`."""
+    return read(path, 16 * sum(math.prod(v.shape) * 8 for v in model.variables) + SPACE_OF_STATE)
+
+
+def read(path: Path, limit: int) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """State (see :class:`State`) and arrays of a checkpoint of at most ``limit`` bytes.
 
     Raises
     ------
     UserError
-        The file is truncated, altered, of another version, too large for the model or no checkpoint.
+        The file is truncated, altered, of another version, larger or no checkpoint.
     """
-    limit = 16 * sum(math.prod(v.shape) * 8 for v in model.variables) + SPACE_OF_STATE
     try:
         size = path.stat().st_size
         if size > limit:

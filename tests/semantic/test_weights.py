@@ -14,7 +14,7 @@ from sc_sionna.core.errors import UserError
 from sc_sionna.data import load
 from sc_sionna.data.common import to_float
 from sc_sionna.semantic.codec import SemanticCodec, make_masking
-from sc_sionna.semantic.weights import PACKAGED, load_codec, read_description, save_weights
+from sc_sionna.semantic.weights import PACKAGED, load_codec, read_description, save_weights, sealed
 from sc_sionna.settings import Preset
 from sc_sionna.settings.presets import make_preset
 from sc_sionna.training.channel import load_calibrated
@@ -61,7 +61,7 @@ def edit(change: Callable[[dict], object]) -> Callable[[Path, Path], None]:
     def damage(described: Path, weights: Path) -> None:
         content = json.loads(described.read_text())
         change(content)
-        described.write_text(json.dumps(content))
+        described.write_text(json.dumps(sealed(content) if "description_sha256" in content else content))
 
     return damage
 
@@ -83,6 +83,26 @@ def flip_a_byte(described: Path, weights: Path) -> None:
         (edit(lambda c: c.pop("format")), "truncated or not a weights description"),
         (edit(lambda c: c.pop("sha256")), "truncated or not a weights description"),
         (edit(lambda c: c.pop("preset")), "truncated or not a weights description"),
+        (edit(lambda c: c.pop("description_sha256")), "'description_sha256' is missing"),
+        (edit(lambda c: c.update(author="me")), "'author' is unknown"),
+        (
+            edit(lambda c: c["preset"]["codec"]["encoder"].pop("mlp_ratio")),
+            "'codec.encoder.mlp_ratio' of Preset is missing",
+        ),
+        (edit(lambda c: c["preset"]["train"].pop("seed")), "'train.seed' of Preset is missing"),
+        (edit(lambda c: c["preset"].pop("link")), "'link' of Preset is missing"),
+        (edit(lambda c: c["preset"]["codec"]["encoder"].update(dim=10**9)), "encoder.dim = 1000000000"),
+        (
+            edit(lambda c: c["preset"]["codec"]["encoder"].update(dim=4096, depth=9)),
+            "its description asks for about 1.",
+        ),
+        (edit(lambda c: c["preset"]["codec"]["decoder"].update(head_dim=4096)), "its description asks for about"),
+        (
+            lambda d, w: d.write_text(d.read_text().replace('"depth": 1', '"depth": 2')),
+            "SHA-256 of its own entries differs",
+        ),
+        (lambda d, w: d.write_text("[" * 10**5), "nested deeper than 32"),
+        (lambda d, w: d.write_text(d.read_text().replace('"depth": 1', f'"depth": {"1" * 5000}')), "5000 digits"),
         (edit(lambda c: c.update(preset="digits")), "truncated or not a weights description"),
         (edit(lambda c: c["preset"]["codec"].update(telepathy=1)), "telepathy"),
         (lambda d, w: d.write_text(d.read_text()[:-20]), "truncated or not a weights description"),

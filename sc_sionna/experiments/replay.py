@@ -12,7 +12,7 @@ from sc_sionna.experiments.accuracy import AccuracyJob, AccuracySettings
 from sc_sionna.experiments.base import Job, record_of, run_job
 from sc_sionna.experiments.error_rates import ErrorRateJob, ErrorRateSettings
 from sc_sionna.settings import settings_hash
-from sc_sionna.sweep import Record, compare, exactness, read_record
+from sc_sionna.sweep import Comparison, Record, compare, exactness, read_record
 
 KINDS: dict[str, tuple[type[Any], type[Any]]] = {
     "accuracy": (AccuracySettings, AccuracyJob),
@@ -52,14 +52,16 @@ def replay_record(
     again = record_of(job, record.name, results, seconds)
     comparisons = compare(record, again)
     names = [one_line(c.point.system + (f", {c.point.threat}" if c.point.threat else "")) for c in comparisons]
+    agree = 0
     width = max((len(name) for name in names), default=6)
     print(f"{'system':{width}}  {'SNR dB':>6}  {'stored':>8}  {'replayed':>8}  {'z':>6}  same batches")
     for name, c in zip(names, comparisons, strict=True):
         same = {True: "equal", False: "DIFFER", None: "-"}[c.exact]
-        verdict = "" if c.agree else "  DISAGREES"
+        agrees = c.agree and not _of_other_batches(c)
+        agree += agrees
+        verdict = "" if agrees else "  DISAGREES"
         stored, replayed = (f"{value:8.4f}" for value in (c.point.value, c.other.value))
         print(f"{name:{width}}  {c.point.snr_db:6g}  {stored}  {replayed}  {c.z:6.2f}  {same}{verdict}")
-    agree = sum(c.agree for c in comparisons)
     # points left out, renamed, or with another cost on the air would not be compared, and so agree in silence
     whole = {(p.key, settings_hash(p.budget or {})) for p in record.points} == {
         (p.key, settings_hash(p.budget or {})) for p in again.points
@@ -70,3 +72,8 @@ def replay_record(
     print(f"compared {'count by count' if exact else 'by |z| <= 4 alone'}: {one_line(why)}")
     print(f"{agree} of {len(comparisons)} points agree")
     return 0 if whole and comparisons and agree == len(comparisons) else 1
+
+
+def _of_other_batches(c: Comparison) -> bool:
+    """Whether the stored first batch cannot be that of the record's own settings: of another size, or of other data."""
+    return c.exact is None and c.point.first_batch is not None

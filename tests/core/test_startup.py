@@ -45,3 +45,18 @@ def test_what_was_held_back_is_shown_if_the_start_fails() -> None:
     assert done.returncode == 1
     assert "the last words of a library" in done.stderr
     assert "ImportError: no such library" in done.stderr
+
+
+def test_without_a_temporary_folder_the_backend_starts_and_is_heard() -> None:
+    code = (
+        "import tempfile\n"
+        "def missing(*a, **k): raise FileNotFoundError(2, 'No usable temporary directory found')\n"
+        "tempfile.TemporaryFile = tempfile.mkdtemp = missing\n"
+        "from sc_sionna.core.startup import start_backend; start_backend()\n"
+        "from sc_sionna.core.atomic import scratch_folder\n"
+        "from sc_sionna.core.errors import UserError\n"
+        "try:\n    scratch_folder().__enter__()\nexcept UserError as error: print(error)\n"
+    )
+    done = run("-c", code)
+    assert done.returncode == 0, done.stderr
+    assert "temporary folder: No usable temporary directory found; free space, or set TMPDIR" in done.stdout

@@ -5,7 +5,7 @@ VENV := .venv
 VENV_TORCH := .venv-torch
 BIN := $(VENV)/bin
 
-.PHONY: sweep figures test test-slow test-torch lint lock clean
+.PHONY: sweep figures test test-processor test-slow test-torch lint lock clean
 
 sweep: $(VENV)/.installed
 	$(BIN)/python sims/accuracy_vs_snr.py
@@ -19,6 +19,13 @@ figures: $(VENV)/.installed
 
 test: lint
 	$(BIN)/python -m pytest -m "not slow"
+	$(MAKE) test-processor
+
+# What attacks and networks decide, with other kernels than this processor's: stands for a second machine.
+ATTACKED := tests/attacks tests/sweep/test_store.py tests/experiments/test_threats.py
+
+test-processor: $(VENV)/.installed
+	TF_ENABLE_ONEDNN_OPTS=0 $(BIN)/python -m pytest -m "not slow" $(ATTACKED)
 
 test-slow: $(VENV)/.installed
 	$(BIN)/python -m pytest -m slow

@@ -77,6 +77,10 @@ def test_nothing_imports_from_a_floor_above(path: Path) -> None:
     assert not above, f"{folder} stands below {', '.join(above)}"
 
 
+def test_no_module_needs_what_one_system_alone_has() -> None:
+    assert not {name(p) for p in FILES if imported(ast.parse(p.read_text())) & {"fcntl", "msvcrt", "resource", "pwd"}}
+
+
 @pytest.mark.parametrize("path", FILES, ids=name)
 def test_a_file_fits_in_the_head(path: Path) -> None:
     assert len(path.read_text().splitlines()) <= MAX_LINES

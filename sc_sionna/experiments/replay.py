@@ -10,7 +10,7 @@ from sc_sionna.core.terminal import one_line
 from sc_sionna.experiments.base import Experiment, record_of, run_experiment
 from sc_sionna.experiments.registry import KINDS, parse_settings
 from sc_sionna.settings import settings_hash
-from sc_sionna.sweep import Record, compare, exactness, read_record
+from sc_sionna.sweep import Comparison, Record, compare, exactness, read_record
 from sc_sionna.sweep.values import count_leaves, value_differences
 
 
@@ -43,15 +43,17 @@ def replay_record(
     again = record_of(job, record.name, results, seconds)
     comparisons = compare(record, again)
     names = [one_line(c.point.system + (f", {c.point.threat}" if c.point.threat else "")) for c in comparisons]
+    agree = 0
     width = max((len(name) for name in names), default=6)
     if comparisons:
         print(f"{'system':{width}}  {'SNR dB':>6}  {'stored':>8}  {'replayed':>8}  {'z':>6}  same batches")
     for name, c in zip(names, comparisons, strict=True):
         same = {True: "equal", False: "DIFFER", None: "-"}[c.exact]
-        verdict = "" if c.agree else "  DISAGREES"
+        agrees = c.agree and not _of_other_batches(c)
+        agree += agrees
+        verdict = "" if agrees else "  DISAGREES"
         stored, replayed = (f"{value:8.4f}" for value in (c.point.value, c.other.value))
         print(f"{name:{width}}  {c.point.snr_db:6g}  {stored}  {replayed}  {c.z:6.2f}  {same}{verdict}")
-    agree = sum(c.agree for c in comparisons)
     # points left out, renamed, or with another cost on the air would not be compared, and so agree in silence
     whole = {(p.key, settings_hash(p.budget or {})) for p in record.points} == {
         (p.key, settings_hash(p.budget or {})) for p in again.points
@@ -77,3 +79,8 @@ def _print_values(record: Record, again: Record, tolerance: float) -> bool:
     total = count_leaves(record.values)
     print(f"{total - len(found)} of {total} values agree, numbers within {tolerance:g} of max(1, |stored|)")
     return not found
+
+
+def _of_other_batches(c: Comparison) -> bool:
+    """Whether the stored first batch cannot be that of the record's own settings: of another size, or of other data."""
+    return c.exact is None and c.point.first_batch is not None

@@ -11,6 +11,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from sc_sionna.core.errors import UserError
+from sc_sionna.core.terminal import one_line
 from sc_sionna.settings import Settings
 from sc_sionna.sweep.metrics import Counts, Metric, merge, to_counts
 from sc_sionna.sweep.progress import Progress
@@ -45,7 +46,8 @@ class Point:
         return self.system, self.threat
 
     def __str__(self) -> str:
-        return f"{self.system} at {self.snr_db:g} dB" + (f", {self.threat}" if self.threat is not None else "")
+        text = f"{self.system} at {self.snr_db:g} dB" + (f", {self.threat}" if self.threat is not None else "")
+        return one_line(text)  # names of a record from elsewhere go to the terminal through this
 
 
 class StopRule(Settings):

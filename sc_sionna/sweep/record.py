@@ -73,7 +73,9 @@ class PointRecord(_Strict):
         if (self.batches > 0) != bool(counts) or (first and not counts):
             raise ValueError(f"batches = {self.batches}: a point has counts if and only if it has batches")
         larger = [name for name, value in first.items() if value > counts.get(name, 0)]
-        if larger or (first and self.batches == 1 and first != counts):
+        whole = METRICS[self.metric].denominator
+        more = counts.get(whole, 0) > first.get(whole, 0)
+        if larger or (first and (not more if self.batches > 1 else first != counts)):
             raise ValueError(f"first_batch: {', '.join(larger) or 'it'} is no part of the counts")
         interval = METRICS[self.metric].interval(counts)
         ends = zip(interval or (), self.ci95 or (), strict=True)
@@ -109,6 +111,8 @@ class Record(_Strict):
     def _check(self) -> Record:
         if self.settings_sha256 != settings_hash(self.settings):
             raise ValueError("settings_sha256 is not the hash of the settings")
+        if self.settings.get("seed", self.seed) != self.seed:
+            raise ValueError(f"seed = {self.seed} is not that of the settings, {self.settings['seed']!r}")
         keys = [point.key for point in self.points]
         if len(set(keys)) < len(keys):
             raise ValueError("a point occurs twice")

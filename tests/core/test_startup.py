@@ -80,3 +80,18 @@ def test_a_backend_without_gradients_is_one_line() -> None:
     with pytest.raises(UserError, match="Keras backend 'numpy': gradients are written for tensorflow and torch"):
         check_keras("numpy", "float32")
     check_keras("torch", "float32")
+
+
+def test_without_a_temporary_folder_the_backend_starts_and_is_heard() -> None:
+    code = (
+        "import tempfile\n"
+        "def missing(*a, **k): raise FileNotFoundError(2, 'No usable temporary directory found')\n"
+        "tempfile.TemporaryFile = tempfile.mkdtemp = missing\n"
+        "from sc_sionna.core.startup import start_backend; start_backend()\n"
+        "from sc_sionna.core.atomic import scratch_folder\n"
+        "from sc_sionna.core.errors import UserError\n"
+        "try:\n    scratch_folder().__enter__()\nexcept UserError as error: print(error)\n"
+    )
+    done = run("-c", code)
+    assert done.returncode == 0, done.stderr
+    assert "temporary folder: No usable temporary directory found; free space, or set TMPDIR" in done.stdout

@@ -1,4 +1,4 @@
-"""What semantic noise maximises: losses of the task, averaged over draws, and their gradient."""
+"""What semantic noise maximises: a loss of the task (:mod:`sc_sionna.tasks`), averaged over draws, and its gradient."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from keras import ops
 from sc_sionna.attacks.victim import Victim
 from sc_sionna.core.backend import compile_function, value_and_input_grad
 from sc_sionna.core.errors import UserError
+from sc_sionna.tasks import NoiseLoss
 
 NO_GRADIENT = (
     "the attacked system has no gradient with respect to the image; give its quantiser and link a straight-through pass, "
@@ -18,57 +19,7 @@ NO_GRADIENT = (
 )
 
 
-def _need(outputs: dict[str, Any], name: str, loss: str) -> Any:
-    if name not in outputs:
-        raise UserError(
-            f"loss = {loss!r}: needs the output {name!r}, the system has {', '.join(outputs)}; choose another"
-        )
-    return outputs[name]
-
-
-def cross_entropy(outputs: dict[str, Any], labels: Any, reference: Any) -> Any:
-    """−log softmax(logits)[label]: ``[B]``."""
-    logits = _need(outputs, "logits", "cross_entropy")
-    true = ops.sum(logits * ops.one_hot(labels, logits.shape[-1], dtype=logits.dtype), axis=-1)
-    return ops.logsumexp(logits, axis=-1) - true
-
-
-def margin(outputs: dict[str, Any], labels: Any, reference: Any) -> Any:
-    """Largest other logit minus the label's, above 0 for a wrong class: ``[B]``. It never saturates."""
-    logits = _need(outputs, "logits", "margin")
-    true = ops.one_hot(labels, logits.shape[-1], dtype=logits.dtype)
-    return ops.max(logits - 1e9 * true, axis=-1) - ops.sum(logits * true, axis=-1)
-
-
-def correct(outputs: dict[str, Any], labels: Any, reference: Any) -> Any:
-    """1 where the class is right, else 0: ``[B]``. No loss; an :class:`Objective` makes it accuracy over draws."""
-    predicted = ops.argmax(_need(outputs, "logits", "correct"), axis=-1)
-    return ops.cast(ops.equal(ops.cast(predicted, labels.dtype), labels), "float32")
-
-
-def reconstruction(outputs: dict[str, Any], labels: Any, reference: Any) -> Any:
-    """Mean squared error of the received image against the clean one: ``[B]``."""
-    return ops.mean(ops.square(_need(outputs, "image", "reconstruction") - reference), axis=(1, 2, 3))
-
-
-def embedding(outputs: dict[str, Any]) -> Any:
-    """The unit vector that retrieval compares, along the mean token: ``[B, D]``."""
-    mean = ops.mean(ops.cast(_need(outputs, "tokens", "retrieval"), "float32"), axis=1)
-    return mean * ops.rsqrt(ops.sum(ops.square(mean), axis=-1, keepdims=True) + 1e-12)
-
-
-def retrieval(outputs: dict[str, Any], labels: Any, reference: Any) -> Any:
-    """1 − cosine similarity of the embedding to the clean image's: ``[B]``."""
-    return 1.0 - ops.sum(embedding(outputs) * reference, axis=-1)
-
-
 Loss = Callable[[dict[str, Any], Any, Any], Any]
-LOSSES: dict[str, Loss] = {
-    "cross_entropy": cross_entropy,
-    "margin": margin,
-    "reconstruction": reconstruction,
-    "retrieval": retrieval,
-}
 Target = tuple[np.ndarray, np.ndarray]  # labels [I], and what the loss compares the outputs with, a row per image
 
 
@@ -83,17 +34,18 @@ class Objective:
         self.victim, self.loss, self.draws, self.batch_size = victim, loss, draws, batch_size
         self._losses = compile_function(lambda *inputs: (self._mean_losses(*inputs),))
         self._gradient = compile_function(self._losses_and_gradient)
-        self._embedding = compile_function(lambda *inputs: (self._mean_embedding(*inputs),))
+        self._reference_of = loss.reference if isinstance(loss, NoiseLoss) else None
+        self._reference = compile_function(lambda *inputs: (self._mean_reference(*inputs),))
 
     def draw(self, count: int, generator: np.random.Generator) -> tuple[np.ndarray, ...]:
         """Fresh draws for ``count`` images: ``count · draws`` rows, those of an image together."""
         return self.victim.draw(count * self.draws, generator)
 
     def target(self, images: np.ndarray, labels: np.ndarray, generator: np.random.Generator) -> Target:
-        """Labels, and the clean image, or for retrieval its mean embedding over draws."""
-        if self.loss is not retrieval:
+        """Labels, and what the loss refers to: the clean image, or its outputs' mean over draws."""
+        if self._reference_of is None:
             return labels, images
-        (clean,) = self._in_parts(self._embedding, (images, labels, images), self.draw(len(images), generator))
+        (clean,) = self._in_parts(self._reference, (images, labels, images), self.draw(len(images), generator))
         return labels, clean
 
     def losses(self, images: np.ndarray, target: Target, draw: tuple[np.ndarray, ...]) -> np.ndarray:
@@ -117,8 +69,9 @@ class Objective:
         outputs = self.victim.outputs(self._repeat(images), *draw)
         return self._mean(ops.cast(self.loss(outputs, self._repeat(labels), self._repeat(reference)), "float32"))
 
-    def _mean_embedding(self, images: Any, labels: Any, reference: Any, *draw: Any) -> Any:
-        return self._mean(embedding(self.victim.outputs(self._repeat(images), *draw)))
+    def _mean_reference(self, images: Any, labels: Any, reference: Any, *draw: Any) -> Any:
+        assert self._reference_of is not None
+        return self._mean(self._reference_of(self.victim.outputs(self._repeat(images), *draw)))
 
     def _losses_and_gradient(self, images: Any, labels: Any, reference: Any, *draw: Any) -> tuple[Any, Any]:
         def total(x: Any) -> tuple[Any, Any]:

@@ -10,10 +10,11 @@ import numpy as np
 from keras import ops
 from pydantic import Field, model_validator
 
-from sc_sionna.attacks.objective import LOSSES, Objective
+from sc_sionna.attacks.objective import Objective
 from sc_sionna.attacks.victim import Victim
 from sc_sionna.core.errors import UserError
 from sc_sionna.settings import Settings
+from sc_sionna.tasks import NOISE_LOSSES, NoiseLoss, noise_loss
 
 Norm = Literal["linf", "l2"]
 
@@ -99,8 +100,9 @@ class SourceAttackSettings(Settings):
     step_size: float | None = Field(None, gt=0, description="the step size α with K·α > ε; none is 2.5·ε/K")
     random_start: bool = Field(False, description="true to start at a random point of the ball")
     draws: int = Field(1, ge=1, description="the draws of mask and channel that each gradient is averaged over")
-    loss: Literal["cross_entropy", "margin", "reconstruction", "retrieval"] = Field(
-        "cross_entropy", description="the task loss that the noise maximises"
+    loss: str = Field(
+        "cross_entropy",
+        description=f"the task loss that the noise maximises: {', '.join(NOISE_LOSSES)}, or module:NAME",
     )
     batch_size: int = Field(
         64, ge=1, description="images per pass; fewer are padded to it, so that one graph serves all"
@@ -123,11 +125,18 @@ class SourceAttackSettings(Settings):
                 f"step_size = {self.step_size}: steps · step_size = {self.steps * self.step_size:.4g} must be above "
                 f"epsilon = {self.epsilon} to use the whole budget; set step_size > {self.epsilon / self.steps:.4g} or none"
             )
-        if self.loss == "retrieval" and not self.random_start:
-            raise ValueError(
-                "loss = 'retrieval': the similarity of the clean image to itself has no gradient; set random_start = true"
-            )
+        if self.loss in NOISE_LOSSES or ":" not in self.loss:  # code of the user's own is imported where it is used
+            self.task_loss()
         return self
+
+    def task_loss(self) -> NoiseLoss:
+        """The loss itself; UserError for an unknown one, and where its gradient is zero at the start."""
+        loss = noise_loss(self.loss)
+        if loss.flat_at_clean and not self.random_start:
+            raise UserError(
+                f"loss = {self.loss!r}: the clean image compared with itself has no gradient; set random_start = true"
+            )
+        return loss
 
 
 @dataclass(frozen=True)
@@ -151,7 +160,7 @@ class SourceAttack(keras.layers.Layer):
     def __init__(self, victim: Victim, settings: SourceAttackSettings, objective: Objective | None = None) -> None:
         super().__init__(dtype="float32")
         self.settings = settings
-        self.objective = objective or Objective(victim, LOSSES[settings.loss], settings.draws, settings.batch_size)
+        self.objective = objective or Objective(victim, settings.task_loss(), settings.draws, settings.batch_size)
 
     def at(self, epsilon: float, steps: int | None = None) -> SourceAttack:
         """The same attack with another budget, for a warm-up or a curve; the compiled pass is shared."""

@@ -9,10 +9,11 @@ import numpy as np
 
 from sc_sionna.attacks.adaptive_settings import AdaptiveSettings
 from sc_sionna.attacks.apgd import Apgd
-from sc_sionna.attacks.objective import Loss, cross_entropy, margin
+from sc_sionna.attacks.objective import Loss
 from sc_sionna.attacks.square import Square
 from sc_sionna.attacks.victim import Victim
 from sc_sionna.core.errors import UserError
+from sc_sionna.tasks.classification import cross_entropy_per_image, margin
 
 Attack = Callable[[Any, Any, float, np.random.Generator], np.ndarray]
 
@@ -20,7 +21,9 @@ Attack = Callable[[Any, Any, float, np.random.Generator], np.ndarray]
 def cross_entropy_with_importance(outputs: dict[str, Any], labels: Any, reference: Any) -> Any:
     """Cross entropy of the task and of every feature importance module: ``[B]``."""
     modules = outputs.get("importance_logits", ())
-    losses = [cross_entropy({"logits": logits}, labels, reference) for logits in (outputs["logits"], *modules)]
+    losses = [
+        cross_entropy_per_image({"logits": logits}, labels, reference) for logits in (outputs["logits"], *modules)
+    ]
     return sum(losses[1:], start=losses[0])
 
 

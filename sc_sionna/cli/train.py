@@ -22,6 +22,7 @@ from sc_sionna.semantic.codec import make_masking
 from sc_sionna.semantic.weights import save_weights, weights_name
 from sc_sionna.settings import Preset
 from sc_sionna.settings.presets import make_preset
+from sc_sionna.tasks import make_task
 from sc_sionna.training.channel import save_calibration
 from sc_sionna.training.loop import Trainer
 
@@ -75,7 +76,7 @@ def train_preset(
         raise UserError(f"--start-from {start_from}: no such file; name a .weights.h5 file")
     train = load(preset.dataset, "train", data_dir, preset.codec.image_size).head(max_images)
     val = load(preset.dataset, "val", data_dir, preset.codec.image_size)
-    if len(train.classes) != preset.codec.num_classes:
+    if make_task(preset.codec).labels_are_classes and len(train.classes) != preset.codec.num_classes:
         raise UserError(
             f"dataset = {preset.dataset!r}: {len(train.classes)} classes, the preset has "
             f"{preset.codec.num_classes}; add --set codec.num_classes={len(train.classes)}"

@@ -30,6 +30,7 @@ from sc_sionna.semantic.weights import PACKAGED
 from sc_sionna.settings import LinkSettings, Settings, settings_hash
 from sc_sionna.sweep import PointRecord, Record, make_record
 from sc_sionna.sweep.metrics import ACCURACY
+from sc_sionna.tasks import make_task
 
 WORST = "worst case"
 FGSM, RANDOM, SQUARE = "fgsm", "random-sign", "square"
@@ -94,6 +95,11 @@ class Audit:
         described = {name: describe_system(name, settings.preset, weights) for name in self.present}
         self.weights_sha256 = {name: description["sha256"] for name, (_, description) in described.items()}
         self.codec = next(iter(described.values()))[0].codec
+        if not make_task(self.codec).labels_are_classes:
+            raise UserError(
+                f"preset = {settings.preset!r}: trained for the task {self.codec.task!r}; the adaptive attacks of the audit "
+                "are written for classes, choose a preset of a classifier"
+            )
         self._data = settings.dataset, data_dir, self.codec.image_size
         self.test = load(settings.dataset, "test", data_dir, self.codec.image_size).shuffled(settings.max_images)
         if len(self.test.classes) != self.codec.num_classes:

@@ -27,7 +27,7 @@ from sc_sionna.sweep.metrics import Metric
 
 PACKAGE = Path(__file__).resolve().parents[1]
 # The counts of a batch follow from these; a store made by other code is refused, not mixed with
-COUNTED_BY = ("core", "settings", "attacks", "data", "experiments", "phy", "schemes", "semantic")
+COUNTED_BY = ("core", "settings", "attacks", "data", "experiments", "phy", "schemes", "semantic", "tasks")
 
 
 def code_fingerprint() -> str:

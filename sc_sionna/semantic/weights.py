@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +16,11 @@ import numpy as np
 from sc_sionna.core.atomic import make_folder, write_text
 from sc_sionna.core.errors import UserError
 from sc_sionna.semantic.codec import SemanticCodec
-from sc_sionna.settings import Preset
+from sc_sionna.settings import CodecSettings, Preset
 
 PACKAGED = Path(__file__).parent.parent / "weights"
 FORMAT = 2
+MakeCodec = Callable[[CodecSettings], SemanticCodec]
 
 
 def weights_name(preset: str, system: str) -> str:
@@ -105,20 +107,25 @@ def _read(folder: Path, name: str) -> tuple[Preset, dict[str, Any]]:
 
 
 def load_codec(
-    preset_name: str, system: str, folder: Path | None = None, changes: dict[str, Any] | None = None
+    make_codec: MakeCodec,
+    preset_name: str,
+    system: str,
+    folder: Path | None = None,
+    changes: dict[str, Any] | None = None,
 ) -> tuple[SemanticCodec, Preset]:
     """A codec with stored weights and the settings that it was trained with; ``folder`` defaults to the package's.
 
+    make_codec : makes the untrained codec of settings, with the head of its task
     changes : settings of the codec that differ from those in training; none that changes a weight's shape
     """
     preset, _ = read_description(folder, preset_name, system)
     preset = preset.with_(codec=preset.codec.with_(**(changes or {})))
-    model = SemanticCodec(preset.codec).initialise()
+    model = make_codec(preset.codec).initialise()
     model.load_weights((folder or PACKAGED) / f"{weights_name(preset_name, system)}.weights.h5")
     return model, preset
 
 
-def warm_start(model: SemanticCodec, path: Path) -> int:
+def warm_start(make_codec: MakeCodec, model: SemanticCodec, path: Path) -> int:
     """Take from stored weights every variable that ``model`` has under the same name and shape; returns how many.
 
     A scheme starts so from one that lacks its modules, or has others. UserError for weights that cannot be used, and where
@@ -131,7 +138,7 @@ def warm_start(model: SemanticCodec, path: Path) -> int:
             f"{path}: no {described.name} beside it, which says what the weights are; name packaged weights"
         )
     preset, _ = _read(path.parent, name)
-    source = SemanticCodec(preset.codec).initialise()
+    source = make_codec(preset.codec).initialise()
     source.load_weights(path)
     stored = {_place(v): v for v in source.variables}
     taken = 0

@@ -29,8 +29,8 @@ from sc_sionna.core.errors import UserError
 from sc_sionna.data.common import Images, to_float
 from sc_sionna.semantic.codebook import usage
 from sc_sionna.semantic.codec import SemanticCodec, make_masking
-from sc_sionna.semantic.weights import warm_start
 from sc_sionna.settings import Preset, TrainSettings, settings_hash
+from sc_sionna.tasks import make_codec, make_task, noise_loss, warm_start
 from sc_sionna.training import checkpoint
 from sc_sionna.training.augment import augment
 from sc_sionna.training.channel import TrainingChannel
@@ -53,6 +53,9 @@ def precision(policy: str) -> Iterator[None]:
 class Trainer:
     """Trains the codec of a preset; ``run()`` returns the model with the weights of the best validation epoch.
 
+    The stages are called "reconstruct", masked pre-training, and "classify", the codec's task, whichever it is: random
+    streams, logs and checkpoints know them by these names.
+
     preset : settings of the scheme
     train, val : images of the training and the validation split
     run_dir : folder of the checkpoint, the log (one JSON line per epoch) and a calibration measured on the way
@@ -74,7 +77,8 @@ class Trainer:
         self.run_dir = run_dir
         rng.set_global_seeds(self.settings.seed, "weights")
         with precision(self.settings.precision):
-            self.model = SemanticCodec(preset.codec).initialise()
+            self.model = make_codec(preset.codec).initialise()
+        self.task = make_task(preset.codec)
         self.warm = start_from is not None
         if start_from is not None:
             warm_start(self.model, start_from)
@@ -97,7 +101,13 @@ class Trainer:
         s = self.settings
         if s.attack_epsilon == 0:
             return None
-        settings = SourceAttackSettings(epsilon=s.attack_epsilon, steps=s.attack_steps, batch_size=s.batch_size)
+        settings = SourceAttackSettings(
+            epsilon=s.attack_epsilon,
+            steps=s.attack_steps,
+            batch_size=s.batch_size,
+            loss=self.task.noise_loss,
+            random_start=noise_loss(self.task.noise_loss).flat_at_clean,
+        )
         return SourceAttack(CodecVictim(self.model, self.masking, snr_db=s.snr_db), settings)
 
     # ------------------------------------------------------------------ one epoch
@@ -125,7 +135,7 @@ class Trainer:
         for start in range(0, len(order), self.settings.batch_size):
             chosen = order[start : start + self.settings.batch_size]
             pixels = augment(self.train.pixels[chosen], self.settings.shift, self.settings.flip, generator)
-            yield to_float(pixels), self.train.labels[chosen]
+            yield self.task.pose(to_float(pixels), self.train.labels[chosen], generator)
 
     def _ramp(self, share: float, task: str, epoch: int) -> float:
         """From 0 to 1 over the first ``share`` of a stage's epochs."""
@@ -146,6 +156,7 @@ class Trainer:
             )
         for clean, labels in self._batches(generator):
             images = clean if attack is None else attack(clean, labels, generator)
+            labels = self.task.targets(clean, labels)
             keep = self.masking(len(images), generator)
             # masked pre-training is error-free: with the channel in it the encoder settles on means
             error = self.channel.error(images, keep, generator, error_free=task == "reconstruct")
@@ -174,16 +185,20 @@ class Trainer:
     # ------------------------------------------------------------------ validation and the whole run
 
     def validate(self, task: str) -> float:
-        """Accuracy (or minus the masked reconstruction error) on the validation split, fixed draws.
+        """The task's score (or minus the masked reconstruction error) on the validation split, fixed draws.
 
-        Under adversarial training it is the accuracy on images with semantic noise of the full strength.
+        Under adversarial training it is the score on images with semantic noise of the full strength.
         """
         s = self.settings
         total = 0.0
+        targets: list[np.ndarray] = []
+        answers: list[list[np.ndarray]] = [[] for _ in range(s.val_repeats)]
         snr_db = np.full(EVAL_BATCH, s.snr_db, np.float32)
         for start in range(0, len(self.val), EVAL_BATCH):
             clean = to_float(self.val.pixels[start : start + EVAL_BATCH])
             labels = self.val.labels[start : start + EVAL_BATCH]
+            clean, labels = self.task.pose(clean, labels, rng.generator(s.seed, "validation task", start))
+            targets.append(self.task.targets(clean, labels))
             images = clean
             if self.attack is not None and task == "classify":
                 images = self.attack(clean, labels, rng.generator(s.seed, "validation attack", start))
@@ -193,10 +208,13 @@ class Trainer:
                 error = self.channel.error(images, keep, generator, error_free=task == "reconstruct")
                 outputs = self._forward(images, keep, snr_db[: len(images)], error)
                 if task == "classify":
-                    total += float((ops.convert_to_numpy(outputs["logits"]).argmax(-1) == labels).sum())
+                    answers[repeat].append(self.task.prediction(ops.convert_to_numpy(outputs[self.task.output])))
                 else:
                     squared = (ops.convert_to_numpy(outputs["image"]) - clean) ** 2
                     total -= float(squared.mean(axis=(1, 2, 3)).sum())
+        if task == "classify":
+            wanted = np.concatenate(targets)
+            total = sum(float(self.task.score(np.concatenate(parts), wanted).sum()) for parts in answers)
         return total / (s.val_repeats * len(self.val))
 
     def _initialise_codebook(self) -> None:

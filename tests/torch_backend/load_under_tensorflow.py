@@ -12,9 +12,9 @@ EXCHANGE = Path(__file__).resolve().parents[2] / "runs" / "torch-exchange"
 def test_outputs_agree():
     import keras
 
-    from sc_sionna.semantic.weights import load_codec
-
     assert keras.backend.backend() == "tensorflow"
+    from sc_sionna.tasks import load_codec
+
     with np.load(EXCHANGE / "outputs.npz", allow_pickle=False) as stored:
         expected = {name: stored[name] for name in stored.files}
     model, _ = load_codec("digits", "masked-vqvae", EXCHANGE)

@@ -16,9 +16,10 @@ import pytest
 
 from sc_sionna.core.errors import UserError
 from sc_sionna.data import load
-from sc_sionna.semantic.weights import load_codec, read_description, save_weights
+from sc_sionna.semantic.weights import read_description, save_weights
 from sc_sionna.settings import Preset
 from sc_sionna.settings.presets import make_preset
+from sc_sionna.tasks import load_codec, make_codec
 from sc_sionna.training import checkpoint
 from sc_sionna.training.channel import CalibratedChannel
 from sc_sionna.training.loop import Trainer
@@ -156,9 +157,8 @@ def test_calibrated_channel_draws_the_rates_it_was_given():
 
 def test_weights_round_trip_in_half_precision(tmp_path):
     preset = small_preset()
-    from sc_sionna.semantic.codec import SemanticCodec
 
-    model = SemanticCodec(preset.codec).initialise()
+    model = make_codec(preset.codec).initialise()
     save_weights(tmp_path, preset, model, {"name": "accuracy", "value": 0.5}, "train")
     loaded, described = load_codec("digits", "masked-vqvae", tmp_path)
     assert described == preset
@@ -169,9 +169,8 @@ def test_weights_round_trip_in_half_precision(tmp_path):
 @pytest.mark.parametrize("damage", ["truncate", "version", "json", "missing"])
 def test_damaged_weights_are_one_clear_line(tmp_path, damage):
     preset = small_preset()
-    from sc_sionna.semantic.codec import SemanticCodec
 
-    path = save_weights(tmp_path, preset, SemanticCodec(preset.codec).initialise(), {}, "train")
+    path = save_weights(tmp_path, preset, make_codec(preset.codec).initialise(), {}, "train")
     described = tmp_path / "digits-masked-vqvae.json"
     if damage == "truncate":
         path.write_bytes(path.read_bytes()[:-100])

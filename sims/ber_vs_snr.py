@@ -39,12 +39,12 @@ def links() -> dict[str, LinkSettings]:
 
 def sweep(snr_db: str, quick: bool, out: Path, fresh: bool, quiet: bool) -> None:
     from sc_sionna.experiments.base import run_and_save
-    from sc_sionna.experiments.error_rates import ErrorRateJob, ErrorRateSettings
+    from sc_sionna.experiments.error_rates import ErrorRateExperiment, ErrorRateSettings
     from sc_sionna.sweep import StopRule
 
     stop = StopRule(errors=400, max_batches=1 if quick else 8)
     settings = ErrorRateSettings(links=links(), snr_db=tuple(parse_snr_range(snr_db)), stop=stop)
-    run_and_save(ErrorRateJob(settings), "ber_vs_snr" + ("_quick" if quick else ""), out, fresh, quiet)
+    run_and_save(ErrorRateExperiment(settings), "ber_vs_snr" + ("_quick" if quick else ""), out, fresh, quiet)
 
 
 def main(

@@ -23,7 +23,7 @@ from sc_sionna.cli.main import Quiet, Weights, run_command, run_script
 from sc_sionna.core.startup import start_backend
 from sc_sionna.sweep import Record, make_record, write_record
 
-SYSTEMS = "masked-vqvae,masked-vqvae+fim,masked-vqvae@eq12,masked-vqvae@eq12-orthogonal"
+SCHEMES = "masked-vqvae,masked-vqvae+fim,masked-vqvae@eq12,masked-vqvae@eq12-orthogonal"
 
 
 def run(dataset: str, systems: str, quick: bool, out: Path, weights: Path | None, quiet: bool) -> None:
@@ -43,19 +43,19 @@ def run(dataset: str, systems: str, quick: bool, out: Path, weights: Path | None
 def measure(dataset: str, systems: tuple[str, ...], weights: Path | None, quick: bool = False) -> Record:
     """The basis vectors of each scheme that has weights, to 6 digits; the others are named as skipped."""
     from sc_sionna.core.errors import UserError
-    from sc_sionna.schemes import available, describe_system, load_system_codec
+    from sc_sionna.schemes import available, describe_scheme, load_scheme_codec
 
     began = time.monotonic()
     present, missing = available(dataset, systems, weights)
     codebooks, terms, digests = {}, {}, {}
     for name in present:
-        codec, _ = load_system_codec(name, dataset, weights)
+        codec, _ = load_scheme_codec(name, dataset, weights)
         if codec.codebook is None:
             raise UserError(f"system = {name!r}: has no codebook; name a masked-vqvae scheme")
         vectors = codec.codebook.basis.numpy()
         codebooks[name] = [[round(float(x), 6) for x in row] for row in vectors]
         terms[name] = codec.settings.codebook.orthogonality_weight
-        digests[name] = describe_system(name, dataset, weights)[1]["sha256"]
+        digests[name] = describe_scheme(name, dataset, weights)[1]["sha256"]
     return make_record(
         "fig10_codebook_similarity" + ("" if dataset == "digits" else f"_{dataset}") + ("_quick" if quick else ""),
         settings={"kind": "codebook-similarity", "preset": dataset, "systems": present, "weights_sha256": digests},
@@ -82,7 +82,7 @@ def print_summary(record: Record) -> None:
 
 def main(
     dataset: Annotated[str, typer.Option(help="digits, or a preset that weights were trained for")] = "digits",
-    systems: Annotated[str, typer.Option(help="names, separated by commas")] = SYSTEMS,
+    systems: Annotated[str, typer.Option(help="names, separated by commas")] = SCHEMES,
     quick: Annotated[bool, typer.Option(help="the same under another name")] = False,
     out: Annotated[Path, typer.Option(help="folder of records and figures")] = Path("results"),
     weights: Weights = None,

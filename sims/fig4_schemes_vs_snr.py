@@ -25,7 +25,7 @@ from sc_sionna.cli.parsing import parse_snr_range
 from sc_sionna.cli.simulation import Draws, Epsilon, Options, Steps, print_summary, script, source_threats
 
 if TYPE_CHECKING:
-    from sc_sionna.experiments.accuracy import AccuracyJob
+    from sc_sionna.experiments.accuracy import AccuracyExperiment
 
 
 def sweep(
@@ -44,7 +44,7 @@ def sweep(
         threats=source_threats([strength], steps, options.pick(draws, 1)),
     )
 
-    def bounds(job: AccuracyJob) -> dict[str, Any]:
+    def bounds(job: AccuracyExperiment) -> dict[str, Any]:
         if "jscc" not in settings.systems:
             return {}
         found = {"upper bound: jscc, no noise of any kind": job.error_free("jscc")}

@@ -22,13 +22,13 @@ from sc_sionna.cli.parsing import parse_snr_range
 from sc_sionna.cli.simulation import Draws, Epsilon, Options, Steps, print_summary, script, source_threats
 
 if TYPE_CHECKING:
-    from sc_sionna.experiments.accuracy import AccuracyJob
+    from sc_sionna.experiments.accuracy import AccuracyExperiment
     from sc_sionna.sweep import Record
 
-SYSTEMS = ("masked-vqvae@J4", "masked-vqvae@J16", "masked-vqvae", "masked-vqvae@J256")
+SCHEMES = ("masked-vqvae@J4", "masked-vqvae@J16", "masked-vqvae", "masked-vqvae@J256")
 
 
-def codebook_sizes(job: AccuracyJob) -> dict[str, Any]:
+def codebook_sizes(job: AccuracyExperiment) -> dict[str, Any]:
     return {"codebook_size": {name: preset.codec.codebook.size for name, preset in job.described.items()}}
 
 
@@ -54,7 +54,7 @@ def sweep(
 ) -> None:
     """Accuracy against SNR by codebook size."""
     settings = options.settings(
-        systems=options.names(SYSTEMS),
+        systems=options.names(SCHEMES),
         snr_db=tuple(parse_snr_range(snr_db or options.pick("-9:18:3", "-9:18:9"))),
         threats=source_threats([options.epsilon(epsilon)], steps, options.pick(draws, 1)),
     )

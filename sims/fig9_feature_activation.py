@@ -31,7 +31,7 @@ from sc_sionna.cli.main import Dataset, Quiet, Weights, run_command, run_script
 from sc_sionna.core.startup import start_backend
 from sc_sionna.sweep import Record, make_record, write_record
 
-SYSTEMS = "masked-vqvae,masked-vqvae+fim,masked-vqvae+fim+at"
+SCHEMES = "masked-vqvae,masked-vqvae+fim,masked-vqvae+fim+at"
 BATCH = 128
 
 
@@ -86,13 +86,13 @@ def measure(
     from sc_sionna.core.errors import UserError
     from sc_sionna.data import load
     from sc_sionna.data.common import to_float
-    from sc_sionna.schemes import available, describe_system, load_system_codec
+    from sc_sionna.schemes import available, describe_scheme, load_scheme_codec
     from sc_sionna.semantic.codec import make_masking
 
     began = time.monotonic()
     settings = SourceAttackSettings(epsilon=epsilon, steps=steps)
     present, missing = available(dataset, systems, weights)
-    described = {name: describe_system(name, dataset, weights) for name in present}
+    described = {name: describe_scheme(name, dataset, weights) for name in present}
     codecs = [preset.codec for preset, _ in described.values()]
     if layer is None:
         layer = max((i for codec in codecs for i in codec.importance.layers), default=codecs[0].encoder.depth - 1)
@@ -103,7 +103,7 @@ def measure(
     images, labels = to_float(test.pixels), test.labels
     schemes: dict[str, dict[str, Any]] = {}
     for name in present:
-        codec, _ = load_system_codec(name, dataset, weights)
+        codec, _ = load_scheme_codec(name, dataset, weights)
         victim = CodecVictim(codec, make_masking(codec.settings, codec.candidate_positions()), snr_db=snr_db)
         noisy = SourceAttack(victim, settings)(images, labels, rng.generator(seed, "semantic noise", name))
         every = np.arange(codec.settings.num_patches, dtype=np.int32)
@@ -179,7 +179,7 @@ def print_summary(record: Record) -> None:
 
 def main(
     dataset: Annotated[str, typer.Option(help="digits, or a data set that weights were trained on")] = "digits",
-    systems: Annotated[str, typer.Option(help="names, separated by commas")] = SYSTEMS,
+    systems: Annotated[str, typer.Option(help="names, separated by commas")] = SCHEMES,
     epsilon: Annotated[float, typer.Option(help="ε of the semantic noise, pixels in [0, 1]")] = 0.05,
     steps: Annotated[int, typer.Option(help="steps K of Eq. (7)")] = 10,
     layer: Annotated[int | None, typer.Option(help="encoder block, from 0; default the last with a FIM")] = None,

@@ -46,11 +46,11 @@ _COMPILED: dict = {}
 @pytest.fixture(scope="session")
 def digits_job():
     """The main job on 48 digits in batches of 16; its two systems are built and compiled once for all tests."""
-    from sc_sionna.experiments.accuracy import AccuracyJob, AccuracySettings
+    from sc_sionna.experiments.accuracy import AccuracyExperiment, AccuracySettings
 
     with pytest.MonkeyPatch.context() as patch:
         _keep_systems(patch)
-        job = AccuracyJob(AccuracySettings(snr_db=(-9, 3, 6, 40), max_images=48, batch_size=16))
+        job = AccuracyExperiment(AccuracySettings(snr_db=(-9, 3, 6, 40), max_images=48, batch_size=16))
         job.prepare()
     return job
 
@@ -64,7 +64,7 @@ def compiled_systems(monkeypatch: pytest.MonkeyPatch, digits_job) -> None:
 def _keep_systems(patch: pytest.MonkeyPatch) -> None:
     from sc_sionna.experiments import accuracy
 
-    make = accuracy.make_system
+    make = accuracy.make_scheme
 
     def make_or_take(name, preset, link, jpeg, mean_image, weights=None, *rest):
         key = name, preset, link, jpeg, rest
@@ -74,4 +74,4 @@ def _keep_systems(patch: pytest.MonkeyPatch) -> None:
             _COMPILED[key] = make(name, preset, link, jpeg, mean_image, weights, *rest)
         return _COMPILED[key]
 
-    patch.setattr(accuracy, "make_system", make_or_take)
+    patch.setattr(accuracy, "make_scheme", make_or_take)

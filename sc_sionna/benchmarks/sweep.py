@@ -8,8 +8,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from sc_sionna.experiments.accuracy import AccuracyJob, AccuracySettings
-from sc_sionna.schemes import JpegLdpcSystem, MaskedVqvaeSystem
+from sc_sionna.experiments.accuracy import AccuracyExperiment, AccuracySettings
+from sc_sionna.schemes import JpegLdpcScheme, MaskedVqvaeScheme
 from sc_sionna.settings import LinkSettings
 
 SNRS_DB = (-9.0, -6.0, -3.0, 0.0, 3.0, 6.0, 9.0, 12.0, 15.0, 18.0)
@@ -44,11 +44,11 @@ class _Stages:
         object.__setattr__(owner, attribute, timed)
 
     def watch(self, system: Any) -> None:
-        if isinstance(system, MaskedVqvaeSystem):
+        if isinstance(system, MaskedVqvaeScheme):
             self.wrap(system, "_source", "mask, encoder, indices")
             links = [system.link]
         else:
-            assert isinstance(system, JpegLdpcSystem)
+            assert isinstance(system, JpegLdpcScheme)
             self.wrap(system, "_source", "JPEG streams")
             make = system._link
 
@@ -97,7 +97,7 @@ def bench_sweep(quick: bool = False) -> SweepBench:
     ways = (("as shipped", "auto", True), ("Sionna's decoder", "sionna", True), ("plain", "sionna", False))
     for way, decoder, reuse in ways:
         link = LinkSettings(decoder=decoder)
-        job = AccuracyJob(AccuracySettings(snr_db=snrs_db, link=link, max_images=128 if quick else None))
+        job = AccuracyExperiment(AccuracySettings(snr_db=snrs_db, link=link, max_images=128 if quick else None))
         points, batches = job.points(), range(job.max_batches or 0)
         job.evaluate(points[0], 0), job.evaluate(points[1], 0)  # compiles
         watch = _Stages()
@@ -120,7 +120,7 @@ def bench_sweep(quick: bool = False) -> SweepBench:
 def _forget(system: Any) -> None:
     """Drop what a system keeps from one SNR to the next."""
     system._sent.clear()
-    if isinstance(system, MaskedVqvaeSystem):
+    if isinstance(system, MaskedVqvaeScheme):
         system._intact.clear()
 
 

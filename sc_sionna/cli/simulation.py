@@ -26,7 +26,7 @@ from sc_sionna.core.startup import start_backend
 
 if TYPE_CHECKING:  # these start the backend, which a script does when it runs
     from sc_sionna.attacks.threats import Threat
-    from sc_sionna.experiments.accuracy import AccuracyJob, AccuracySettings
+    from sc_sionna.experiments.accuracy import AccuracyExperiment, AccuracySettings
     from sc_sionna.sweep import Record
 
 T = TypeVar("T")
@@ -71,12 +71,12 @@ class Options:
 
         :meth:`run` says which are left out. If none has weights the first is named, so that the sweep says how to train it.
         """
-        from sc_sionna.schemes import SYSTEM_NAMES, split_systems, trained_systems
+        from sc_sionna.schemes import SCHEME_NAMES, split_schemes, trained_schemes
 
         if self.systems is not None:
-            return split_systems(self.systems)
-        names = tuple(wanted or SYSTEM_NAMES)
-        found = trained_systems(self.dataset, self.weights, names)
+            return split_schemes(self.systems)
+        names = tuple(wanted or SCHEME_NAMES)
+        found = trained_schemes(self.dataset, self.weights, names)
         for name in names if found else ():
             if name not in found:
                 self.notices.append(f"{name}: no weights, left out; {train_command(self.dataset, name)}")
@@ -96,13 +96,13 @@ class Options:
         name: str,
         settings: AccuracySettings,
         figure: Callable[[Record, Path], None] | None = None,
-        more_notes: Callable[[AccuracyJob], dict[str, Any]] | None = None,
+        more_notes: Callable[[AccuracyExperiment], dict[str, Any]] | None = None,
     ) -> Record:
         """Run the sweep; its files carry ``NAME_DATASET``, and ``_quick`` where it was."""
-        from sc_sionna.experiments.accuracy import AccuracyJob
+        from sc_sionna.experiments.accuracy import AccuracyExperiment
         from sc_sionna.experiments.base import run_and_save
 
-        job = AccuracyJob(settings, self.data_dir, self.weights, figure, more_notes)
+        job = AccuracyExperiment(settings, self.data_dir, self.weights, figure, more_notes)
         full_name = f"{name}_{self.dataset}" + ("_quick" if self.quick else "")
         record = run_and_save(job, full_name, self.out, self.fresh, self.quiet)
         for notice in self.notices:

@@ -130,9 +130,9 @@ def print_noise_energy(
 ) -> None:
     """``codec.masking.noise_energy=[...]``, one number per patch position with mean 1, for ``--set`` beside
     ``codec.masking.rule=noise-related``."""
-    from sc_sionna.schemes import load_system_codec  # which needs Sionna; training does not
+    from sc_sionna.schemes import load_scheme_codec  # which needs Sionna; training does not
 
-    codec, preset = load_system_codec(system, preset_name, weights)
+    codec, preset = load_scheme_codec(system, preset_name, weights)
     if codec.settings.masking.ratio == 0:
         raise UserError(
             f"system = {system!r}: sends every patch, so there is nothing to mask; name a masked-vqvae scheme"

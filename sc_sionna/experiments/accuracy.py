@@ -15,10 +15,10 @@ from sc_sionna.core import rng
 from sc_sionna.core.errors import UserError
 from sc_sionna.data import load
 from sc_sionna.data.common import Images, to_float
-from sc_sionna.experiments.base import Job, SweepSettings
+from sc_sionna.experiments.base import Experiment, SweepSettings
 from sc_sionna.experiments.noise import SemanticNoise
 from sc_sionna.figures.curves import plot_accuracy_vs_snr
-from sc_sionna.schemes import Batch, System, describe_system, make_system, parse_system
+from sc_sionna.schemes import Batch, Scheme, describe_scheme, make_scheme, parse_system
 from sc_sionna.schemes.jpeg import JpegSettings
 from sc_sionna.settings import LinkSettings
 from sc_sionna.sweep import Point, Record, StopRule
@@ -73,7 +73,7 @@ class AccuracySettings(SweepSettings):
         return self
 
 
-class AccuracyJob(Job):
+class AccuracyExperiment(Experiment):
     """Points (system, SNR, threat); all see the same test images, each once, and at an SNR the same fading and noise.
 
     settings : what is compared
@@ -89,16 +89,16 @@ class AccuracyJob(Job):
         data_dir: Path | None = None,
         weights: Path | None = None,
         figure: Draw | None = None,
-        more_notes: Callable[[AccuracyJob], dict[str, Any]] | None = None,
+        more_notes: Callable[[AccuracyExperiment], dict[str, Any]] | None = None,
     ) -> None:
         self.settings, self.data_dir, self.weights = settings, data_dir, weights
         self.figure, self.more_notes = figure, more_notes
-        described = {name: describe_system(name, settings.preset, weights) for name in settings.systems}
+        described = {name: describe_scheme(name, settings.preset, weights) for name in settings.systems}
         self.described = {name: preset for name, (preset, _) in described.items()}
         self.codec = next(iter(described.values()))[0].codec
         tasks = dict.fromkeys(preset.codec.task for preset, _ in described.values())
         if len(tasks) > 1:
-            raise UserError(f"systems: trained for different tasks, {' and '.join(tasks)}; compare those of one task")
+            raise UserError(f"schemes: trained for different tasks, {' and '.join(tasks)}; compare those of one task")
         self.task = make_task(self.codec)
         if self.task.metric is None:
             raise UserError(f"task = {self.codec.task!r}: no sweep can count what it does; compare classifiers")
@@ -113,7 +113,7 @@ class AccuracyJob(Job):
             )
         self.max_batches = -(-len(self.images) // settings.batch_size)
         self.data_set = f"{settings.dataset}, {len(self.images)} test images"
-        self._systems: dict[str, System] = {}
+        self._systems: dict[str, Scheme] = {}
         self.noise = SemanticNoise(settings.threats, settings.seed, lambda count: self._train().head(count))
 
     def inputs(self) -> dict[str, Any]:
@@ -130,11 +130,11 @@ class AccuracyJob(Job):
             if name not in s.left_out.get(threat or "", ())
         ]
 
-    def system(self, name: str) -> System:
+    def system(self, name: str) -> Scheme:
         """A system with its weights, built when first asked for."""
         if name not in self._systems:
             s = self.settings
-            self._systems[name] = make_system(
+            self._systems[name] = make_scheme(
                 name, s.preset, s.link, s.jpeg, self._mean_image, self.weights, s.decoding
             )
         return self._systems[name]

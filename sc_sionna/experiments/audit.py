@@ -23,7 +23,7 @@ from sc_sionna.core.errors import UserError
 from sc_sionna.data import load
 from sc_sionna.data.common import to_float
 from sc_sionna.experiments.base import code_fingerprint
-from sc_sionna.schemes import SYSTEM_NAMES, Batch, JpegLdpcSystem, System, available, describe_system, make_system
+from sc_sionna.schemes import SCHEME_NAMES, Batch, JpegLdpcScheme, Scheme, available, describe_scheme, make_scheme
 from sc_sionna.schemes.jpeg import JpegSettings
 from sc_sionna.schemes.victims import adaptive_victims
 from sc_sionna.semantic.weights import PACKAGED
@@ -52,7 +52,7 @@ class AuditSettings(Settings):
     kind: Literal["robustness-audit"] = "robustness-audit"
     preset: str = Field("digits", description="the preset whose trained systems are audited")
     dataset: str = Field("digits", description="the data set of the test images")
-    systems: tuple[str, ...] = Field(SYSTEM_NAMES, min_length=1, description="the systems that are audited")
+    systems: tuple[str, ...] = Field(SCHEME_NAMES, min_length=1, description="the systems that are audited")
     epsilon: float = Field(0.05, gt=0, le=1, description="the ℓ∞ budget on the [0, 1] scale")
     snr_db: float = Field(18.0, ge=-60, le=100, description="the SNR in dB at which images are attacked and scored")
     max_images: int = Field(64, ge=2, description="the number of test images")
@@ -92,7 +92,7 @@ class Audit:
     ) -> None:
         self.settings, self.folder, self.weights, self.say = settings, folder, weights, say
         self.present, self.missing = available(settings.preset, settings.systems, weights)
-        described = {name: describe_system(name, settings.preset, weights) for name in self.present}
+        described = {name: describe_scheme(name, settings.preset, weights) for name in self.present}
         self.weights_sha256 = {name: description["sha256"] for name, (_, description) in described.items()}
         self.codec = next(iter(described.values()))[0].codec
         if not make_task(self.codec).labels_are_classes:
@@ -128,7 +128,7 @@ class Audit:
 
     # ------------------------------------------------------------------ one system
 
-    def score(self, system: System, images: np.ndarray) -> np.ndarray:
+    def score(self, system: Scheme, images: np.ndarray) -> np.ndarray:
         """How many of the scoring draws are right, int ``[I]``: the real system, the same draws for every attack."""
         right = np.zeros(len(images), np.int64)
         for draw in range(self.settings.scoring_draws):
@@ -137,7 +137,7 @@ class Audit:
         return right
 
     def _attacked(
-        self, system: System, victims: Mapping[str, Victim], repeats: bool
+        self, system: Scheme, victims: Mapping[str, Victim], repeats: bool
     ) -> Iterator[tuple[str, np.ndarray, tuple[np.ndarray, SourceAttack] | None]]:
         """Every attack's name and images, and of Eq. (7) the losses and the attack itself."""
         s = self.settings
@@ -162,9 +162,9 @@ class Audit:
     def audit(self, name: str) -> dict[str, Any]:
         """Counts and checks of a system: what its kept file holds."""
         s, began = self.settings, time.monotonic()
-        system = make_system(name, s.preset, s.link, s.jpeg, self._mean_image, self.weights)
+        system = make_scheme(name, s.preset, s.link, s.jpeg, self._mean_image, self.weights)
         # behind JPEG nothing is random before a block is lost: one draw is all there is
-        repeats = not isinstance(system, JpegLdpcSystem)
+        repeats = not isinstance(system, JpegLdpcScheme)
         right = {"clean": self.score(system, self.images)}
         self.say(f"{name}: clean {self._shown(right['clean'])}")
         path: tuple[np.ndarray, SourceAttack] | None = None
@@ -206,7 +206,7 @@ class Audit:
         return f"{int(self._robust(right).sum())} of {len(right)} robust"
 
     def _findings(
-        self, system: System, right: dict[str, np.ndarray], losses: np.ndarray, attack: SourceAttack
+        self, system: Scheme, right: dict[str, np.ndarray], losses: np.ndarray, attack: SourceAttack
     ) -> list[Finding]:
         """The checks on rates of right draws; the curve over ε is of the first attack by Eq. (7)."""
         s, trials = self.settings, len(self.labels) * self.settings.scoring_draws

@@ -39,7 +39,7 @@ def code_fingerprint() -> str:
     return digest.hexdigest()
 
 
-class Job(ABC):
+class Experiment(ABC):
     """One kind of sweep. Subclasses say which points there are and what a batch of one counts.
 
     settings : with ``seed`` and ``stop``; JSON of it is in the record and rebuilds the job
@@ -82,8 +82,8 @@ class Job(ABC):
         return {**self.settings.model_dump(mode="json"), "inputs": self.inputs()}
 
 
-def run_job(
-    job: Job, store_path: Path, quiet: bool = False, stop: StopRule | None = None
+def run_experiment(
+    job: Experiment, store_path: Path, quiet: bool = False, stop: StopRule | None = None
 ) -> tuple[list[PointResult], float]:
     """Run (or go on with) a job; its results and the seconds that this run of it took."""
     began = time.monotonic()
@@ -104,7 +104,7 @@ def run_job(
     return results, time.monotonic() - began
 
 
-def record_of(job: Job, name: str, results: list[PointResult], seconds: float) -> Record:
+def record_of(job: Experiment, name: str, results: list[PointResult], seconds: float) -> Record:
     """The record of a job's results, one entry per point and metric that it counted."""
     points: list[PointRecord] = point_records(results, job.metric, job.budgets())
     return make_record(
@@ -123,13 +123,15 @@ def store_path(name: str, out: Path) -> Path:
     return (Path() if out == Path("results") else out) / "runs" / f"{name}.sqlite"
 
 
-def run_and_save(job: Job, name: str, out: Path = Path("results"), fresh: bool = False, quiet: bool = False) -> Record:
+def run_and_save(
+    job: Experiment, name: str, out: Path = Path("results"), fresh: bool = False, quiet: bool = False
+) -> Record:
     """Run a job, write ``out/records/NAME.json`` and ``out/figures/NAME.png``, and print where they are."""
     job.prepare()
     store = store_path(name, out)
     if fresh:
         remove_store(store)
-    results, seconds = run_job(job, store, quiet)
+    results, seconds = run_experiment(job, store, quiet)
     record = record_of(job, name, results, seconds)
     record_path, figure_path = out / "records" / f"{name}.json", out / "figures" / f"{name}.png"
     write_record(record_path, record)

@@ -10,7 +10,7 @@ import numpy as np
 from pydantic import Field, model_validator
 
 from sc_sionna.core import rng
-from sc_sionna.experiments.base import Job, SweepSettings
+from sc_sionna.experiments.base import Experiment, SweepSettings
 from sc_sionna.figures.curves import plot_error_rates
 from sc_sionna.phy.budget import digital_budget
 from sc_sionna.phy.link import DigitalLink
@@ -41,7 +41,7 @@ class ErrorRateSettings(SweepSettings):
         return self
 
 
-class ErrorRateJob(Job):
+class ErrorRateExperiment(Experiment):
     """Points (link, SNR); all links see the same payloads and, where the antennas agree, the same fading and noise."""
 
     metric = BLOCK_ERROR_RATE

@@ -13,7 +13,7 @@ from sc_sionna.attacks.source import SourceAttack, random_sign_noise
 from sc_sionna.attacks.threats import Threat
 from sc_sionna.core import rng
 from sc_sionna.data.common import Images, to_float
-from sc_sionna.schemes import Batch, System
+from sc_sionna.schemes import Batch, Scheme
 
 RATIO_DRAWS = 1024  # of the attacker's channel, over which the realised ratio is measured
 
@@ -33,7 +33,7 @@ class SemanticNoise:
         self._images: dict[tuple[str, str, int], np.ndarray] = {}
         self._air: dict[tuple[str, str], OverTheAirAttack] = {}
 
-    def images(self, system: System, name: str, batch: Batch) -> np.ndarray:
+    def images(self, system: Scheme, name: str, batch: Batch) -> np.ndarray:
         """The batch's images as the transmitter gets them, float32 ``[B, H, W, 3]``."""
         threat = self.threats[name]
         if threat.source is None:
@@ -52,14 +52,14 @@ class SemanticNoise:
                 self._images[key] = self._attacks[key[:2]](batch.images, batch.labels, generator)
         return self._images[key]
 
-    def interference(self, system: System, name: str, batch: Batch, snr_db: float) -> np.ndarray | None:
+    def interference(self, system: Scheme, name: str, batch: Batch, snr_db: float) -> np.ndarray | None:
         """H_a Δx with a fresh H_a per image, complex ``[B, U, rx]``; None for noise at the transmitter."""
         if self.threats[name].air is None:
             return None
         generator = rng.generator(self.run_seed, "attacker channel", snr_db, batch.index)
         return self._attack_over_the_air(system, name)(len(batch.labels), generator)
 
-    def realised_ssnr_db(self, system: System, name: str) -> float | None:
+    def realised_ssnr_db(self, system: Scheme, name: str) -> float | None:
         """Signal-to-semantic-noise ratio in dB over fresh channels of the attacker; None for noise at the transmitter."""
         if self.threats[name].air is None:
             return None
@@ -67,13 +67,13 @@ class SemanticNoise:
         added = attack(RATIO_DRAWS, rng.generator(self.run_seed, "realised ratio", name))
         return round(float(attack.realised_ssnr_db(added)), 3)
 
-    def _attack_over_the_air(self, system: System, name: str) -> OverTheAirAttack:
+    def _attack_over_the_air(self, system: Scheme, name: str) -> OverTheAirAttack:
         key = system.name, name
         if key not in self._air:
             self._air[key] = self._craft(system, name)
         return self._air[key]
 
-    def _craft(self, system: System, name: str) -> OverTheAirAttack:
+    def _craft(self, system: Scheme, name: str) -> OverTheAirAttack:
         settings = self.threats[name].air
         assert settings is not None
         images = self._collected(settings.samples)

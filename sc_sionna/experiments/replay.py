@@ -7,18 +7,18 @@ from pathlib import Path
 from typing import Any
 
 from sc_sionna.core.errors import UserError
-from sc_sionna.experiments.accuracy import AccuracyJob, AccuracySettings
-from sc_sionna.experiments.base import Job, record_of, run_job
-from sc_sionna.experiments.error_rates import ErrorRateJob, ErrorRateSettings
+from sc_sionna.experiments.accuracy import AccuracyExperiment, AccuracySettings
+from sc_sionna.experiments.base import Experiment, record_of, run_experiment
+from sc_sionna.experiments.error_rates import ErrorRateExperiment, ErrorRateSettings
 from sc_sionna.sweep import Record, compare, read_record
 
 KINDS: dict[str, tuple[type[Any], type[Any]]] = {
-    "accuracy": (AccuracySettings, AccuracyJob),
-    "error-rates": (ErrorRateSettings, ErrorRateJob),
+    "accuracy": (AccuracySettings, AccuracyExperiment),
+    "error-rates": (ErrorRateSettings, ErrorRateExperiment),
 }
 
 
-def job_of(record: Record, data_dir: Path | None = None, weights: Path | None = None) -> Job:
+def experiment_of(record: Record, data_dir: Path | None = None, weights: Path | None = None) -> Experiment:
     """The job that made a record.
 
     Raises UserError for a kind that this version cannot run, and where weights or images are not those of the record.
@@ -28,7 +28,7 @@ def job_of(record: Record, data_dir: Path | None = None, weights: Path | None = 
     if kind not in KINDS:
         raise UserError(f"record {record.name!r}: kind {kind!r} cannot be replayed; known: {', '.join(KINDS)}")
     settings_class, job_class = KINDS[kind]
-    job: Job = job_class(settings_class(**settings), data_dir, weights)
+    job: Experiment = job_class(settings_class(**settings), data_dir, weights)
     for name, value in job.inputs().items():
         if value != inputs.get(name):
             raise UserError(
@@ -43,10 +43,10 @@ def replay_record(
 ) -> int:
     """Replay a record with at least ``max_trials`` trials per point and print a table; 0 only if all points agree."""
     record = read_record(path)
-    job = job_of(record, data_dir, weights)
+    job = experiment_of(record, data_dir, weights)
     stop = job.settings.stop.with_(max_trials=max_trials)
     with tempfile.TemporaryDirectory() as scratch:
-        results, seconds = run_job(job, Path(scratch) / "replay.sqlite", quiet, stop)
+        results, seconds = run_experiment(job, Path(scratch) / "replay.sqlite", quiet, stop)
     again = record_of(job, record.name, results, seconds)
     comparisons = compare(record, again)
     names = [c.point.system + (f", {c.point.threat}" if c.point.threat else "") for c in comparisons]

@@ -19,36 +19,36 @@ from typing import Any
 import numpy as np
 
 from sc_sionna.core.errors import UserError
-from sc_sionna.schemes.base import AirSurface, Batch, System
+from sc_sionna.schemes.base import AirSurface, Batch, Scheme
 from sc_sionna.schemes.jpeg import JpegSettings
-from sc_sionna.schemes.jpeg_ldpc import JpegLdpcSystem
-from sc_sionna.schemes.jscc import JsccSystem
-from sc_sionna.schemes.masked_vqvae import Decoding, MaskedVqvaeSystem
+from sc_sionna.schemes.jpeg_ldpc import JpegLdpcScheme
+from sc_sionna.schemes.jscc import JsccScheme
+from sc_sionna.schemes.masked_vqvae import Decoding, MaskedVqvaeScheme
 from sc_sionna.semantic.codec import SemanticCodec
 from sc_sionna.semantic.weights import PACKAGED, has_weights, read_description
 from sc_sionna.settings import LinkSettings, Preset
-from sc_sionna.settings.presets import SYSTEMS
+from sc_sionna.settings.presets import SCHEMES
 from sc_sionna.tasks import load_codec
 
 __all__ = [
-    "SYSTEM_NAMES",
+    "SCHEME_NAMES",
     "AirSurface",
     "Batch",
-    "JpegLdpcSystem",
-    "JsccSystem",
-    "MaskedVqvaeSystem",
-    "System",
+    "JpegLdpcScheme",
+    "JsccScheme",
+    "MaskedVqvaeScheme",
+    "Scheme",
     "SystemName",
     "available",
-    "describe_system",
-    "load_system_codec",
-    "make_system",
+    "describe_scheme",
+    "load_scheme_codec",
+    "make_scheme",
     "parse_system",
-    "split_systems",
-    "trained_systems",
+    "split_schemes",
+    "trained_schemes",
 ]
 
-SYSTEM_NAMES = tuple(SYSTEMS)
+SCHEME_NAMES = tuple(SCHEMES)
 # Settings of the codec on which no weight's shape depends
 CHANGEABLE = (
     "masking.ratio",
@@ -83,8 +83,8 @@ def parse_system(name: str) -> SystemName:
     if match is None:
         raise UserError(f"system = {name!r}: malformed; {form}")
     scheme, variant, text = match["scheme"], match["variant"], match["changes"]
-    if scheme not in SYSTEM_NAMES:
-        raise UserError(f"system = {scheme!r}: unknown; choose {', '.join(SYSTEM_NAMES)}")
+    if scheme not in SCHEME_NAMES:
+        raise UserError(f"system = {scheme!r}: unknown; choose {', '.join(SCHEME_NAMES)}")
     changes: dict[str, Any] = {}
     seen: set[str] = set()
     for change in _COMMA.split(text) if text else []:
@@ -110,12 +110,12 @@ def parse_system(name: str) -> SystemName:
     return SystemName(scheme, variant, changes)
 
 
-def split_systems(text: str) -> tuple[str, ...]:
+def split_schemes(text: str) -> tuple[str, ...]:
     """Names separated by commas; a comma within brackets separates settings."""
     return tuple(_COMMA.split(text))
 
 
-def trained_systems(preset: str, weights: Path | None = None, names: Sequence[str] = SYSTEM_NAMES) -> tuple[str, ...]:
+def trained_schemes(preset: str, weights: Path | None = None, names: Sequence[str] = SCHEME_NAMES) -> tuple[str, ...]:
     """Those of ``names``, by default all schemes, of which there are weights; UserError for an unknown one."""
     parts = {name: parse_system(name) for name in names}
     return tuple(name for name, p in parts.items() if has_weights(p.folder(weights), preset, p.scheme))
@@ -123,7 +123,7 @@ def trained_systems(preset: str, weights: Path | None = None, names: Sequence[st
 
 def available(preset: str, systems: Sequence[str], weights: Path | None) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Systems with and without stored weights; UserError for an unknown one, and where none has any."""
-    found = trained_systems(preset, weights, systems)
+    found = trained_schemes(preset, weights, systems)
     if not found:
         raise UserError(
             f"weights: none of {', '.join(systems)} for {preset!r} in {weights or PACKAGED}; train one with "
@@ -132,20 +132,20 @@ def available(preset: str, systems: Sequence[str], weights: Path | None) -> tupl
     return found, tuple(name for name in systems if name not in found)
 
 
-def load_system_codec(name: str, preset: str, weights: Path | None = None) -> tuple[SemanticCodec, Preset]:
+def load_scheme_codec(name: str, preset: str, weights: Path | None = None) -> tuple[SemanticCodec, Preset]:
     """The codec that a system's name stands for, with its stored weights, and its settings."""
     parts = parse_system(name)
     return load_codec(preset, parts.scheme, parts.folder(weights), parts.changes)
 
 
-def describe_system(name: str, preset: str, weights: Path | None = None) -> tuple[Preset, dict[str, Any]]:
-    """A system's settings, with those of its name, and the description of its weights. UserError as :func:`make_system`."""
+def describe_scheme(name: str, preset: str, weights: Path | None = None) -> tuple[Preset, dict[str, Any]]:
+    """A system's settings, with those of its name, and the description of its weights. UserError as :func:`make_scheme`."""
     parts = parse_system(name)
     found, description = read_description(parts.folder(weights), preset, parts.scheme)
     return found.with_(codec=found.codec.with_(**parts.changes)), description
 
 
-def make_system(
+def make_scheme(
     name: str,
     preset: str,
     link: LinkSettings,
@@ -153,7 +153,7 @@ def make_system(
     mean_image: Callable[[], np.ndarray],
     weights: Path | None = None,
     decoding: Decoding = "hard",
-) -> System:
+) -> Scheme:
     """A system by name with its stored weights.
 
     mean_image : gives the mean training image uint8 [H, W, 3], which JPEG+LDPC shows for a lost stream
@@ -162,9 +162,9 @@ def make_system(
 
     Raises UserError for an unknown system, settings that it cannot have, and weights that are missing or altered.
     """
-    model, _ = load_system_codec(name, preset, weights)
+    model, _ = load_scheme_codec(name, preset, weights)
     if name.startswith("jpeg-ldpc"):
-        return JpegLdpcSystem(name, model, link, jpeg, mean_image)
+        return JpegLdpcScheme(name, model, link, jpeg, mean_image)
     if name.startswith("jscc"):
-        return JsccSystem(name, model, link)
-    return MaskedVqvaeSystem(name, model, link, decoding)
+        return JsccScheme(name, model, link)
+    return MaskedVqvaeScheme(name, model, link, decoding)

@@ -57,7 +57,7 @@ class AirSurface(NamedTuple):
     inputs: tuple[Any, ...]
 
 
-class System(Protocol):
+class Scheme(Protocol):
     """A scheme.
 
     * ``task``: what the receiver does with what arrives
@@ -87,7 +87,7 @@ class System(Protocol):
     def air_surface(self, batch: Batch, snr_db: float) -> AirSurface: ...
 
 
-def air_loss(scheme: System) -> NoiseLoss:
+def air_loss(scheme: Scheme) -> NoiseLoss:
     """The loss that semantic noise at the receiver maximises; its reference is the clean image."""
     loss = noise_loss(scheme.task.noise_loss)
     if loss.reference is not None:

@@ -34,7 +34,7 @@ class JpegVictim(CodecVictim):
         return to_float(np.stack(decoded))  # type: ignore[arg-type]
 
 
-class JpegLdpcSystem:
+class JpegLdpcScheme:
     """JPEG+LDPC: image → stream → header, blocks with CRC → link → stream → image → ViT trained on clean images.
 
     Every block has ``jpeg.block_bits`` information bits, so the receiver knows the block length beforehand and the number

@@ -19,7 +19,7 @@ from sc_sionna.settings import LinkSettings
 from sc_sionna.tasks import make_task
 
 
-class JsccSystem:
+class JsccScheme:
     """JSCC with the ViT architecture (Sec. V; Bourtsoulatze et al. 2019, doi:10.1109/TCCN.2019.2919300).
 
     image → features of all patches → power normalised per image → symbols → link → symbols → features → class.

@@ -33,7 +33,7 @@ class Sent:
     chosen: dict[str, np.ndarray]  # sent_mask, representatives
 
 
-class MaskedVqvaeSystem:
+class MaskedVqvaeScheme:
     """Masked VQ-VAE (Sec. III): image → kept patches → features → indices → bits → link → indices → features → class.
 
     ``decoding="soft"`` puts posterior-mean codebook vectors from the decoder's soft output in place of hard indices.

@@ -10,7 +10,7 @@ import numpy as np
 from keras import ops
 
 from sc_sionna.attacks.victim import CodecVictim, Relaxation, Sampler, Victim
-from sc_sionna.schemes import JsccSystem, MaskedVqvaeSystem, System
+from sc_sionna.schemes import JsccScheme, MaskedVqvaeScheme, Scheme
 from sc_sionna.settings import LinkSettings
 from sc_sionna.training.channel import AnalogChannel, load_calibrated
 
@@ -30,12 +30,12 @@ class AnalogVictim(CodecVictim):
         return self.codec(images, keep, snr_db, flips, training=False)
 
 
-def adaptive_victims(system: System, link: LinkSettings, snr_db: float, cache_dir: Path) -> dict[str, Victim]:
+def adaptive_victims(system: Scheme, link: LinkSettings, snr_db: float, cache_dir: Path) -> dict[str, Victim]:
     """A system by the passes that the adaptive suite attacks, the one that runs first; its channel at ``snr_db``.
 
     cache_dir : where the error rates of the link at an SNR are kept that the package has none for
     """
-    if isinstance(system, MaskedVqvaeSystem):
+    if isinstance(system, MaskedVqvaeScheme):
         payload = system.codec.payload_length
         channel = load_calibrated(link, payload, snr_db, cache_dir)
         relaxations: tuple[Relaxation, ...] = ("straight-through", "soft", "unquantised")
@@ -43,7 +43,7 @@ def adaptive_victims(system: System, link: LinkSettings, snr_db: float, cache_di
             name: system.victim(snr_db=snr_db, relaxation=name, flips=lambda count, g: channel.error(count, payload, g))
             for name in relaxations
         }
-    if isinstance(system, JsccSystem):
+    if isinstance(system, JsccScheme):
         reals, analog = system.codec.payload_length, AnalogChannel(link, snr_db)
         victim = AnalogVictim(
             system.codec, system.masking, snr_db=snr_db, noise=lambda count, g: analog.error(count, reals, g)

@@ -13,8 +13,8 @@ import pytest
 
 from sc_sionna.core.errors import UserError
 from sc_sionna.experiments import base
-from sc_sionna.experiments.accuracy import AccuracyJob, AccuracySettings
-from sc_sionna.experiments.base import run_and_save, run_job
+from sc_sionna.experiments.accuracy import AccuracyExperiment, AccuracySettings
+from sc_sionna.experiments.base import run_and_save, run_experiment
 from sc_sionna.sweep import Point, read_record
 from sc_sionna.sweep.metrics import merge
 from tests.sims.helpers import ROOT, run_sim
@@ -23,21 +23,23 @@ SMALL = {"snr_db": (-9, 3, 6, 40), "max_images": 48, "batch_size": 16}
 
 
 @pytest.fixture
-def job(compiled_systems) -> AccuracyJob:
-    return AccuracyJob(AccuracySettings(**SMALL))
+def job(compiled_systems) -> AccuracyExperiment:
+    return AccuracyExperiment(AccuracySettings(**SMALL))
 
 
 def by_point(results) -> dict:
     return {r.point: (r.counts, r.batches, r.first_batch, r.stop) for r in results}
 
 
-def test_results_depend_neither_on_the_order_of_the_points_nor_on_restarts(job: AccuracyJob, tmp_path: Path) -> None:
-    plain, _ = run_job(job, tmp_path / "a.sqlite", quiet=True)
-    turned = AccuracyJob(
+def test_results_depend_neither_on_the_order_of_the_points_nor_on_restarts(
+    job: AccuracyExperiment, tmp_path: Path
+) -> None:
+    plain, _ = run_experiment(job, tmp_path / "a.sqlite", quiet=True)
+    turned = AccuracyExperiment(
         AccuracySettings(**{**SMALL, "snr_db": (40, 6, 3, -9), "systems": ("jpeg-ldpc", "masked-vqvae")})
     )
     assert turned.points() == job.points()[::-1]
-    assert by_point(run_job(turned, tmp_path / "b.sqlite", quiet=True)[0]) == by_point(plain)
+    assert by_point(run_experiment(turned, tmp_path / "b.sqlite", quiet=True)[0]) == by_point(plain)
 
     class Stopped(Exception):
         pass
@@ -54,29 +56,31 @@ def test_results_depend_neither_on_the_order_of_the_points_nor_on_restarts(job: 
     job.evaluate = stops  # type: ignore[method-assign]
     for _ in range(2):
         with pytest.raises(Stopped):
-            run_job(job, tmp_path / "c.sqlite", quiet=True)
-    assert by_point(run_job(job, tmp_path / "c.sqlite", quiet=True)[0]) == by_point(plain)
+            run_experiment(job, tmp_path / "c.sqlite", quiet=True)
+    assert by_point(run_experiment(job, tmp_path / "c.sqlite", quiet=True)[0]) == by_point(plain)
     done = [x for x in seen if x is not None]
     assert len(done) == len(set(done)) == 24  # 8 points of 3 batches, none twice
 
 
-def test_counts_are_the_sum_of_the_batches_and_every_image_is_counted_once(job: AccuracyJob, tmp_path: Path) -> None:
-    job = AccuracyJob(AccuracySettings(**{**SMALL, "max_images": 40, "snr_db": (3,)}))
+def test_counts_are_the_sum_of_the_batches_and_every_image_is_counted_once(
+    job: AccuracyExperiment, tmp_path: Path
+) -> None:
+    job = AccuracyExperiment(AccuracySettings(**{**SMALL, "max_images": 40, "snr_db": (3,)}))
     assert job.max_batches == 3
-    for result in run_job(job, tmp_path / "s.sqlite", quiet=True)[0]:
+    for result in run_experiment(job, tmp_path / "s.sqlite", quiet=True)[0]:
         assert result.counts == merge(*(job.evaluate(result.point, b) for b in range(3)))
         assert result.counts is not None
         assert result.counts["images"] == 40  # the last batch has 8
         assert (result.batches, result.stop) == (3, "maximum")
 
 
-def test_adding_an_snr_or_images_changes_no_count(job: AccuracyJob, tmp_path: Path) -> None:
-    more = AccuracyJob(AccuracySettings(**{**SMALL, "snr_db": (3, 4.5), "max_images": 64}))
-    for name in SMALL_SYSTEMS:
+def test_adding_an_snr_or_images_changes_no_count(job: AccuracyExperiment, tmp_path: Path) -> None:
+    more = AccuracyExperiment(AccuracySettings(**{**SMALL, "snr_db": (3, 4.5), "max_images": 64}))
+    for name in SMALL_SCHEMES:
         assert more.evaluate(Point(name, 3), 1) == job.evaluate(Point(name, 3), 1)
 
 
-SMALL_SYSTEMS = ("masked-vqvae", "jpeg-ldpc")
+SMALL_SCHEMES = ("masked-vqvae", "jpeg-ldpc")
 
 
 @pytest.mark.parametrize(
@@ -90,26 +94,28 @@ SMALL_SYSTEMS = ("masked-vqvae", "jpeg-ldpc")
     ],
 )
 def test_a_store_of_other_settings_is_refused_and_kept(
-    job: AccuracyJob, tmp_path: Path, changed: dict, words: str
+    job: AccuracyExperiment, tmp_path: Path, changed: dict, words: str
 ) -> None:
     store = tmp_path / "s.sqlite"
-    one = AccuracyJob(AccuracySettings(**{**SMALL, "snr_db": (40,)}))
-    plain, _ = run_job(one, store, quiet=True)
-    other = AccuracyJob(AccuracySettings(**{**SMALL, "snr_db": (40,), **changed}))
+    one = AccuracyExperiment(AccuracySettings(**{**SMALL, "snr_db": (40,)}))
+    plain, _ = run_experiment(one, store, quiet=True)
+    other = AccuracyExperiment(AccuracySettings(**{**SMALL, "snr_db": (40,), **changed}))
     with pytest.raises(UserError, match="holds a sweep with other settings") as caught:
-        run_job(other, store, quiet=True)
+        run_experiment(other, store, quiet=True)
     assert words in str(caught.value)
     assert "\n" not in str(caught.value)
     one.evaluate = lambda point, batch: pytest.fail("a stored batch ran again")  # type: ignore[method-assign]
-    assert by_point(run_job(one, store, quiet=True)[0]) == by_point(plain)
+    assert by_point(run_experiment(one, store, quiet=True)[0]) == by_point(plain)
 
 
-def test_a_store_of_other_code_is_refused(job: AccuracyJob, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    one = AccuracyJob(AccuracySettings(**{**SMALL, "snr_db": (40,)}))
-    run_job(one, tmp_path / "s.sqlite", quiet=True)
+def test_a_store_of_other_code_is_refused(
+    job: AccuracyExperiment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = AccuracyExperiment(AccuracySettings(**{**SMALL, "snr_db": (40,)}))
+    run_experiment(one, tmp_path / "s.sqlite", quiet=True)
     monkeypatch.setattr(base, "code_fingerprint", lambda: "0" * 64)
     with pytest.raises(UserError, match="code_sha256 was"):
-        run_job(one, tmp_path / "s.sqlite", quiet=True)
+        run_experiment(one, tmp_path / "s.sqlite", quiet=True)
 
 
 def test_the_fingerprint_covers_the_code_that_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -129,7 +135,9 @@ def test_the_fingerprint_covers_the_code_that_counts(tmp_path: Path, monkeypatch
     assert len(found) == 1 + len(files)
 
 
-def test_the_record_says_what_was_run(job: AccuracyJob, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_record_says_what_was_run(
+    job: AccuracyExperiment, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     record = run_and_save(job, "small", tmp_path, quiet=True)
     assert record == read_record(tmp_path / "records" / "small.json")
     assert (tmp_path / "figures" / "small.png").stat().st_size > 10_000
@@ -139,7 +147,7 @@ def test_the_record_says_what_was_run(job: AccuracyJob, tmp_path: Path, capsys: 
     assert [(p.system, p.snr_db) for p in record.points] == [(p.system, p.snr_db) for p in job.points()]
     assert record.notes["chance"] == 0.1
     inputs = record.settings["inputs"]
-    assert set(inputs["weights_sha256"]) == set(SMALL_SYSTEMS)
+    assert set(inputs["weights_sha256"]) == set(SMALL_SCHEMES)
     assert AccuracySettings(**{k: v for k, v in record.settings.items() if k != "inputs"}) == job.settings
     for point in record.points:
         assert point.counts is not None
@@ -169,7 +177,7 @@ def test_the_record_says_what_was_run(job: AccuracyJob, tmp_path: Path, capsys: 
 )
 def test_settings_that_cannot_work_are_one_line(settings: dict, words: str) -> None:
     with pytest.raises(UserError) as caught:
-        AccuracyJob(AccuracySettings(**settings))
+        AccuracyExperiment(AccuracySettings(**settings))
     assert words in str(caught.value)
     assert "\n" not in str(caught.value)
 

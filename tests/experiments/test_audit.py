@@ -14,7 +14,7 @@ from sc_sionna.attacks.victim import CodecVictim
 from sc_sionna.core.errors import UserError
 from sc_sionna.experiments import audit as audit_module
 from sc_sionna.experiments.audit import WORST, Audit, AuditSettings
-from sc_sionna.schemes import JsccSystem, MaskedVqvaeSystem, available
+from sc_sionna.schemes import JsccScheme, MaskedVqvaeScheme, available
 from sc_sionna.schemes.victims import AnalogVictim, adaptive_victims
 from sc_sionna.settings import LinkSettings
 from sc_sionna.tasks import load_codec
@@ -101,7 +101,7 @@ def test_robust_is_the_majority_of_draws(tiny_weights: Path, tmp_path: Path) -> 
 def test_the_attacker_takes_the_expectation_over_the_channel(tiny_weights: Path, tmp_path: Path) -> None:
     link = LinkSettings()
     images = np.random.default_rng(0).random((2, 32, 32, 3)).astype(np.float32)
-    jscc = JsccSystem("jscc", load_codec("digits", "jscc", tiny_weights)[0], link)
+    jscc = JsccScheme("jscc", load_codec("digits", "jscc", tiny_weights)[0], link)
     (victim,) = adaptive_victims(jscc, link, 3.0, tmp_path).values()
     assert isinstance(victim, AnalogVictim)
     keep, noise = victim.draw(2, np.random.default_rng(0))
@@ -113,7 +113,7 @@ def test_the_attacker_takes_the_expectation_over_the_channel(tiny_weights: Path,
     )
     calibration = tmp_path / f"{calibration_key(link, 32)}.json"  # 8 indices of 4 bits
     calibration.write_text(json.dumps({"quantiles": {"-3.0": [0.1, 0.3]}}))
-    digital = MaskedVqvaeSystem("masked-vqvae", load_codec("digits", "masked-vqvae", tiny_weights)[0], link)
+    digital = MaskedVqvaeScheme("masked-vqvae", load_codec("digits", "masked-vqvae", tiny_weights)[0], link)
     victims = adaptive_victims(digital, link, -3.0, tmp_path)
     assert list(victims) == ["straight-through", "soft", "unquantised"]
     assert all(isinstance(v, CodecVictim) and v.relaxation == name for name, v in victims.items())

@@ -10,8 +10,8 @@ import pytest
 
 from sc_sionna.core import rng
 from sc_sionna.core.errors import UserError
-from sc_sionna.experiments.base import run_and_save, run_job
-from sc_sionna.experiments.error_rates import ErrorRateJob, ErrorRateSettings
+from sc_sionna.experiments.base import run_and_save, run_experiment
+from sc_sionna.experiments.error_rates import ErrorRateExperiment, ErrorRateSettings
 from sc_sionna.settings import LinkSettings
 from sc_sionna.sweep import Point, StopRule, read_record
 
@@ -24,8 +24,8 @@ SMALL = {"links": {"svd": LINKS["svd"], "dft": LINKS["dft"]}, "snr_db": (3, 12),
 
 
 @pytest.fixture(scope="module")
-def big() -> ErrorRateJob:
-    return ErrorRateJob(ErrorRateSettings(links=LINKS, batch_size=2048))
+def big() -> ErrorRateExperiment:
+    return ErrorRateExperiment(ErrorRateSettings(links=LINKS, batch_size=2048))
 
 
 @pytest.mark.parametrize(
@@ -42,7 +42,7 @@ def big() -> ErrorRateJob:
     ],
 )
 def test_the_cliff_is_where_the_facts_say(
-    big: ErrorRateJob, link: str, snr_db: float, blocks: float, indices: float
+    big: ErrorRateExperiment, link: str, snr_db: float, blocks: float, indices: float
 ) -> None:
     counts = big.evaluate(Point(link, snr_db), 0)
     assert counts["blocks"] == counts["images"] == 2048
@@ -58,14 +58,14 @@ def test_the_cliff_is_where_the_facts_say(
     assert abs(found_indices - indices) <= 0.005 + 0.03 + 4 * sqrt(2 * variance / n)
 
 
-def test_eight_streams_on_four_antennas_never_work(big: ErrorRateJob) -> None:
+def test_eight_streams_on_four_antennas_never_work(big: ErrorRateExperiment) -> None:
     for snr_db in (0, 15, 30):
         counts = big.evaluate(Point("floor", snr_db), 0)
         assert counts["block_errors"] == counts["blocks"] == 2048
 
 
-def test_counts_are_those_of_the_links_output(big: ErrorRateJob) -> None:
-    job = ErrorRateJob(ErrorRateSettings(**{**SMALL, "payload_bits": 48, "bits_per_index": 6}))
+def test_counts_are_those_of_the_links_output(big: ErrorRateExperiment) -> None:
+    job = ErrorRateExperiment(ErrorRateSettings(**{**SMALL, "payload_bits": 48, "bits_per_index": 6}))
     counts = job.evaluate(Point("svd", 4), 2)
     bits = rng.generator(1, "payload", 4.0, 2).integers(0, 2, (64, 48), dtype=np.int8)
     wrong = np.asarray(job.link("svd")(bits, 4.0, rng.seed_words(1, "link", 4.0, 2)).bits) != bits
@@ -88,15 +88,15 @@ def test_counts_are_those_of_the_links_output(big: ErrorRateJob) -> None:
 
 def test_results_depend_neither_on_the_order_of_the_points_nor_on_restarts(tmp_path: Path) -> None:
     rule = StopRule(errors=100, max_batches=3)
-    job = ErrorRateJob(ErrorRateSettings(**SMALL, stop=rule))
-    plain, _ = run_job(job, tmp_path / "a.sqlite", quiet=True)
+    job = ErrorRateExperiment(ErrorRateSettings(**SMALL, stop=rule))
+    plain, _ = run_experiment(job, tmp_path / "a.sqlite", quiet=True)
     assert {r.stop for r in plain} == {"errors", "maximum"}
-    turned = ErrorRateJob(ErrorRateSettings(**{**SMALL, "snr_db": (12, 3)}, stop=rule))
+    turned = ErrorRateExperiment(ErrorRateSettings(**{**SMALL, "snr_db": (12, 3)}, stop=rule))
     turned._links = job._links  # built already
-    again, _ = run_job(turned, tmp_path / "b.sqlite", quiet=True)
+    again, _ = run_experiment(turned, tmp_path / "b.sqlite", quiet=True)
     assert {r.point: r for r in again} == {r.point: r for r in plain}
-    run_job(job, tmp_path / "c.sqlite", quiet=True, stop=StopRule(max_batches=1))
-    assert run_job(job, tmp_path / "c.sqlite", quiet=True)[0] == plain  # goes on under the longer rule
+    run_experiment(job, tmp_path / "c.sqlite", quiet=True, stop=StopRule(max_batches=1))
+    assert run_experiment(job, tmp_path / "c.sqlite", quiet=True)[0] == plain  # goes on under the longer rule
     assert job.evaluate(Point("svd", 3), 0) != job.evaluate(Point("svd", 3), 1)
 
 
@@ -104,18 +104,18 @@ def test_a_setting_that_cannot_work_leaves_nothing_behind(tmp_path: Path) -> Non
     """Also not an empty store, on which the corrected command would be refused."""
     bad = ErrorRateSettings(**{**SMALL, "links": {"svd": {"channel": "rice"}}})
     with pytest.raises(UserError, match="channel = 'rice': unknown"):
-        run_and_save(ErrorRateJob(bad), "rates", tmp_path / "out", quiet=True)
+        run_and_save(ErrorRateExperiment(bad), "rates", tmp_path / "out", quiet=True)
     assert not (tmp_path / "out").exists()
 
 
 def test_a_fresh_run_that_cannot_begin_forgets_nothing(tmp_path: Path) -> None:
     good = ErrorRateSettings(**{**SMALL, "snr_db": (3,), "stop": {"max_batches": 1}})
-    run_and_save(ErrorRateJob(good), "rates", tmp_path, quiet=True)
+    run_and_save(ErrorRateExperiment(good), "rates", tmp_path, quiet=True)
     kept = {p: p.read_bytes() for p in tmp_path.rglob("*.*") if p.suffix != ".lock"}
     assert len(kept) == 3
     bad = ErrorRateSettings(**{**SMALL, "links": {"svd": {"precoder": "zf"}}})
     with pytest.raises(UserError, match="precoder = 'zf': unknown"):
-        run_and_save(ErrorRateJob(bad), "rates", tmp_path, fresh=True, quiet=True)
+        run_and_save(ErrorRateExperiment(bad), "rates", tmp_path, fresh=True, quiet=True)
     assert {p: p.read_bytes() for p in tmp_path.rglob("*.*") if p.suffix != ".lock"} == kept
     record = read_record(tmp_path / "records" / "rates.json")
     assert record.points[0].budget is not None

@@ -10,10 +10,10 @@ import pytest
 
 from sc_sionna.core.errors import UserError
 from sc_sionna.experiments import replay
-from sc_sionna.experiments.accuracy import AccuracyJob, AccuracySettings
+from sc_sionna.experiments.accuracy import AccuracyExperiment, AccuracySettings
 from sc_sionna.experiments.base import run_and_save
-from sc_sionna.experiments.error_rates import ErrorRateJob, ErrorRateSettings
-from sc_sionna.experiments.replay import job_of, replay_record
+from sc_sionna.experiments.error_rates import ErrorRateExperiment, ErrorRateSettings
+from sc_sionna.experiments.replay import experiment_of, replay_record
 from sc_sionna.semantic.weights import PACKAGED
 from sc_sionna.settings import LinkSettings
 from sc_sionna.sweep import read_record
@@ -28,7 +28,7 @@ def rates(tmp_path_factory: pytest.TempPathFactory) -> Path:
     settings = ErrorRateSettings(
         links={"two": LINK}, snr_db=(-3, 0), batch_size=64, payload_bits=64, stop={"errors": 400, "max_batches": 2}
     )
-    run_and_save(ErrorRateJob(settings), "rates", folder, quiet=True)
+    run_and_save(ErrorRateExperiment(settings), "rates", folder, quiet=True)
     return folder / "records" / "rates.json"
 
 
@@ -47,7 +47,7 @@ def rewrite(path: Path, change: Callable[[dict], object], target: Path) -> Path:
 def test_the_same_batches_are_exactly_equal(
     compiled_systems, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    job = AccuracyJob(AccuracySettings(snr_db=(3, 6), max_images=48, batch_size=16))
+    job = AccuracyExperiment(AccuracySettings(snr_db=(3, 6), max_images=48, batch_size=16))
     run_and_save(job, "small", tmp_path, quiet=True)
     path = tmp_path / "records" / "small.json"
     before = sorted(p for p in tmp_path.rglob("*"))
@@ -63,8 +63,8 @@ def test_the_same_batches_are_exactly_equal(
 
 def test_a_job_of_a_record_is_the_job_that_made_it(compiled_systems, rates: Path) -> None:
     record = read_record(rates)
-    job = job_of(record)
-    assert isinstance(job, ErrorRateJob)
+    job = experiment_of(record)
+    assert isinstance(job, ErrorRateExperiment)
     assert job.settings.links == {"two": LINK}
     assert job.record_settings() == record.settings | {"inputs": {}}
     assert replay_record(rates, 1, quiet=True) == 0
@@ -137,7 +137,7 @@ def test_a_record_of_an_unknown_kind_or_setting_is_refused(rates: Path, tmp_path
 
 def test_other_weights_or_images_than_the_records_are_refused(compiled_systems, tmp_path: Path) -> None:
     settings = AccuracySettings(systems=("jpeg-ldpc",), snr_db=(40,), max_images=16, batch_size=16)
-    run_and_save(AccuracyJob(settings), "small", tmp_path, quiet=True)
+    run_and_save(AccuracyExperiment(settings), "small", tmp_path, quiet=True)
     path = tmp_path / "records" / "small.json"
 
     for name, words in (
@@ -152,7 +152,9 @@ def test_other_weights_or_images_than_the_records_are_refused(compiled_systems, 
 
     for suffix in (".json", ".weights.h5"):
         (tmp_path / f"digits-jpeg-ldpc{suffix}").write_bytes((PACKAGED / f"digits-jpeg-ldpc{suffix}").read_bytes())
-    assert replay.job_of(read_record(path), weights=tmp_path).inputs()["weights_sha256"]  # the same weights elsewhere
+    assert replay.experiment_of(read_record(path), weights=tmp_path).inputs()[
+        "weights_sha256"
+    ]  # the same weights elsewhere
     (tmp_path / "digits-jpeg-ldpc.weights.h5").write_bytes(b"other")
     with pytest.raises(UserError, match="SHA-256 differs"):
         replay_record(path, 1, weights=tmp_path, quiet=True)

@@ -11,8 +11,8 @@ from sc_sionna.attacks.over_the_air import OverTheAirAttack
 from sc_sionna.attacks.source import SourceAttack
 from sc_sionna.attacks.threats import air_threat, random_sign_threat, source_threat
 from sc_sionna.core.errors import UserError
-from sc_sionna.experiments.accuracy import AccuracyJob, AccuracySettings
-from sc_sionna.experiments.base import run_and_save, run_job
+from sc_sionna.experiments.accuracy import AccuracyExperiment, AccuracySettings
+from sc_sionna.experiments.base import run_and_save, run_experiment
 from sc_sionna.experiments.replay import replay_record
 from sc_sionna.sweep import Point, read_record
 
@@ -22,7 +22,7 @@ THREATS = {"ε = 0.1": source_threat(0.1, **WEAK), "signs": random_sign_threat(0
 
 
 @pytest.fixture(scope="module")
-def swept(digits_job: AccuracyJob, tmp_path_factory: pytest.TempPathFactory):
+def swept(digits_job: AccuracyExperiment, tmp_path_factory: pytest.TempPathFactory):
     """A sweep with threats: its job, record file, and how often what was crafted."""
     crafted: list[tuple[object, int]] = []
     craft = SourceAttack.craft
@@ -37,7 +37,7 @@ def swept(digits_job: AccuracyJob, tmp_path_factory: pytest.TempPathFactory):
 
         _keep_systems(patch)
         patch.setattr(SourceAttack, "craft", counted)
-        job = AccuracyJob(AccuracySettings(**SMALL, threats=THREATS))
+        job = AccuracyExperiment(AccuracySettings(**SMALL, threats=THREATS))
         run_and_save(job, "threats", folder, quiet=True)
     return job, folder / "records" / "threats.json", crafted
 
@@ -60,7 +60,7 @@ def test_images_are_crafted_once_per_system_threat_and_batch(swept) -> None:
 
 def test_one_compiled_pass_serves_every_epsilon(compiled_systems) -> None:
     threats = {f"{e}": source_threat(e, **WEAK) for e in (0.01, 0.02)} | {"two": source_threat(0.01, draws=2, **WEAK)}
-    job = AccuracyJob(AccuracySettings(**SMALL, threats=threats))
+    job = AccuracyExperiment(AccuracySettings(**SMALL, threats=threats))
     system = job.system("jpeg-ldpc")
     noisy = {name: job.noise.images(system, name, job.batch(0)) for name in ("0.01", "0.02")}
     attacks = job.noise._attacks
@@ -73,11 +73,11 @@ def test_one_compiled_pass_serves_every_epsilon(compiled_systems) -> None:
 
 def test_a_threat_changes_no_clean_count(swept, compiled_systems, tmp_path: Path) -> None:
     record = read_record(swept[1])
-    clean = AccuracyJob(AccuracySettings(**SMALL))
-    found = {r.point: r.counts for r in run_job(clean, tmp_path / "s.sqlite", quiet=True)[0]}
+    clean = AccuracyExperiment(AccuracySettings(**SMALL))
+    found = {r.point: r.counts for r in run_experiment(clean, tmp_path / "s.sqlite", quiet=True)[0]}
     with_threats = {Point(p.system, p.snr_db): p.counts for p in record.points if p.threat is None}
     assert found == with_threats
-    only = AccuracyJob(AccuracySettings(**SMALL, clean=False, threats={"signs": THREATS["signs"]}))
+    only = AccuracyExperiment(AccuracySettings(**SMALL, clean=False, threats={"signs": THREATS["signs"]}))
     point = Point("masked-vqvae", 3, "signs")
     assert point in only.points()
     assert len(only.points()) == 4
@@ -96,7 +96,7 @@ def test_jpeg_is_under_the_control_over_the_air_only(compiled_systems, tmp_path:
     weak, strong = (air_threat(ssnr, gaussian=True, samples=16) for ssnr in (60.0, -20.0))
     threats = {"air": air_threat(0.0, samples=16, steps=3), "weak": weak, "strong": strong}
     values = {**SMALL, "systems": ("jpeg-ldpc",), "snr_db": (40,)}
-    job = AccuracyJob(AccuracySettings(**values, threats=threats, left_out={"air": ("jpeg-ldpc",)}))
+    job = AccuracyExperiment(AccuracySettings(**values, threats=threats, left_out={"air": ("jpeg-ldpc",)}))
     assert [p.threat for p in job.points()] == [None, "weak", "strong"]
     clean, weak_counts, strong_counts = (job.evaluate(point, 0) for point in job.points())
     assert weak_counts == clean
@@ -105,15 +105,15 @@ def test_jpeg_is_under_the_control_over_the_air_only(compiled_systems, tmp_path:
     assert set(ratios) == {"weak", "strong"}
     assert ratios["weak"]["jpeg-ldpc"] == pytest.approx(60, abs=0.2)
     assert ratios["strong"]["jpeg-ldpc"] == pytest.approx(-20, abs=0.2)
-    fresh = AccuracyJob(job.settings)  # a job that evaluated nothing, as after a resume, knows the same
+    fresh = AccuracyExperiment(job.settings)  # a job that evaluated nothing, as after a resume, knows the same
     assert fresh.notes()["realised_ssnr_db"] == ratios
     with pytest.raises(UserError, match="entropy-coded bits have no gradient") as caught:
-        AccuracyJob(AccuracySettings(**values, threats=threats)).evaluate(Point("jpeg-ldpc", 40, "air"), 0)
+        AccuracyExperiment(AccuracySettings(**values, threats=threats)).evaluate(Point("jpeg-ldpc", 40, "air"), 0)
     assert "\n" not in str(caught.value)
 
 
 def test_noise_over_one_jpeg_block_repeats_over_the_others(compiled_systems, monkeypatch: pytest.MonkeyPatch) -> None:
-    job = AccuracyJob(AccuracySettings(**SMALL))
+    job = AccuracyExperiment(AccuracySettings(**SMALL))
     system, batch = job.system("jpeg-ldpc"), job.batch(0)
     blocks = int(system._source(batch)[1].max())
     one = np.full((16, 128, 4), 0.5 + 0.5j, np.complex64)
@@ -127,7 +127,7 @@ def test_the_air_attack_is_crafted_once_per_system(compiled_systems, monkeypatch
     craft = OverTheAirAttack.craft
     monkeypatch.setattr(OverTheAirAttack, "craft", lambda self, *rest: (crafted.append(self), craft(self, *rest))[1])
     threats = {"control": air_threat(0.0, gaussian=True, samples=16)}
-    job = AccuracyJob(AccuracySettings(**SMALL, clean=False, threats=threats))
+    job = AccuracyExperiment(AccuracySettings(**SMALL, clean=False, threats=threats))
     for point in job.points():
         for batch in range(2):
             job.evaluate(point, batch)

@@ -10,16 +10,16 @@ import numpy as np
 import pytest
 
 from sc_sionna.core.errors import UserError
-from sc_sionna.experiments.accuracy import AccuracyJob, AccuracySettings
+from sc_sionna.experiments.accuracy import AccuracyExperiment, AccuracySettings
 from sc_sionna.schemes import (
     CHANGEABLE,
-    MaskedVqvaeSystem,
+    MaskedVqvaeScheme,
     SystemName,
-    describe_system,
-    make_system,
+    describe_scheme,
+    make_scheme,
     parse_system,
-    split_systems,
-    trained_systems,
+    split_schemes,
+    trained_schemes,
 )
 from sc_sionna.schemes.jpeg import JpegSettings
 from sc_sionna.semantic.weights import PACKAGED, read_description
@@ -97,22 +97,22 @@ def test_names_that_cannot_work_are_one_line(name: str, words: str) -> None:
 )
 def test_settings_are_checked_as_the_codecs_own(name: str, words: str) -> None:
     with pytest.raises(UserError) as caught:
-        AccuracyJob(AccuracySettings(systems=(name,)))
+        AccuracyExperiment(AccuracySettings(systems=(name,)))
     assert words in str(caught.value)
     assert "\n" not in str(caught.value)
 
 
 def test_lists_of_names_are_split_outside_brackets() -> None:
     text = "masked-vqvae[masking.ratio=0.5,masking.rule=uniform],jscc@a,jpeg-ldpc"
-    assert split_systems(text) == ("masked-vqvae[masking.ratio=0.5,masking.rule=uniform]", "jscc@a", "jpeg-ldpc")
+    assert split_schemes(text) == ("masked-vqvae[masking.ratio=0.5,masking.rule=uniform]", "jscc@a", "jpeg-ldpc")
     energy = ",".join(["1"] * 64)
     name = f"masked-vqvae[masking.rule=uniform,masking.ratio=0.5,masking.noise_energy={energy}]"
     with pytest.raises(UserError, match="'1' is not a setting"):  # a list is in brackets of its own
         parse_system(name)
     listed = f"masked-vqvae[masking.noise_energy=[{energy}],masking.rule=noise-related]"
-    assert split_systems(f"{listed},jscc") == (listed, "jscc")
+    assert split_schemes(f"{listed},jscc") == (listed, "jscc")
     assert parse_system(listed).changes == {"masking": {"noise_energy": [1] * 64, "rule": "noise-related"}}
-    preset, _ = describe_system(listed, "digits")
+    preset, _ = describe_scheme(listed, "digits")
     assert preset.codec.masking.noise_energy == (1.0,) * 64
 
 
@@ -124,10 +124,10 @@ def test_what_can_be_changed_leaves_every_weight_its_shape() -> None:
     changes = parse_system(name).changes
     assert {f"{group}.{member}" for group, members in changes.items() for member in members} == set(CHANGEABLE)
     preset, _ = read_description(None, "digits", "masked-vqvae")
-    system = make_system(name, "digits", LinkSettings(), JpegSettings(), lambda: np.zeros((32, 32, 3), np.uint8))
-    plain = make_system("masked-vqvae", "digits", LinkSettings(), JpegSettings(), lambda: np.zeros((32, 32, 3)))
-    assert isinstance(system, MaskedVqvaeSystem)
-    assert isinstance(plain, MaskedVqvaeSystem)
+    system = make_scheme(name, "digits", LinkSettings(), JpegSettings(), lambda: np.zeros((32, 32, 3), np.uint8))
+    plain = make_scheme("masked-vqvae", "digits", LinkSettings(), JpegSettings(), lambda: np.zeros((32, 32, 3)))
+    assert isinstance(system, MaskedVqvaeScheme)
+    assert isinstance(plain, MaskedVqvaeScheme)
     for a, b in zip(system.codec.variables, plain.codec.variables, strict=True):
         np.testing.assert_array_equal(a.numpy(), b.numpy())
     assert system.name == name
@@ -140,23 +140,23 @@ def test_a_variant_has_weights_and_a_hash_of_its_own(tmp_path: Path) -> None:
     weights = copy_weights("digits-masked-vqvae", tmp_path)
     copy_weights("digits-masked-vqvae", tmp_path / "J16")
     names = ("masked-vqvae", "masked-vqvae@J16", "masked-vqvae@J16[masking.ratio=0.75]")
-    job = AccuracyJob(AccuracySettings(systems=names), weights=weights)
+    job = AccuracyExperiment(AccuracySettings(systems=names), weights=weights)
     sha = job.inputs()["weights_sha256"]
     assert tuple(sha) == names
     assert len(set(sha.values())) == 1
     assert [job.described[name].codec.num_kept for name in names] == [32, 32, 16]
     (tmp_path / "J16" / "digits-masked-vqvae.weights.h5").write_bytes(b"other")
     with pytest.raises(UserError, match="SHA-256 differs"):
-        AccuracyJob(AccuracySettings(systems=names), weights=weights)
+        AccuracyExperiment(AccuracySettings(systems=names), weights=weights)
 
 
-def test_trained_systems_are_those_with_both_files(tmp_path: Path) -> None:
-    assert {"masked-vqvae", "jpeg-ldpc"} <= set(trained_systems("digits"))
-    assert trained_systems("mnist") == ()
+def test_trained_schemes_are_those_with_both_files(tmp_path: Path) -> None:
+    assert {"masked-vqvae", "jpeg-ldpc"} <= set(trained_schemes("digits"))
+    assert trained_schemes("mnist") == ()
     weights = copy_weights("digits-jpeg-ldpc", tmp_path)
-    assert trained_systems("digits", weights) == ("jpeg-ldpc",)
+    assert trained_schemes("digits", weights) == ("jpeg-ldpc",)
     (weights / "digits-jpeg-ldpc.json").unlink()
-    assert trained_systems("digits", weights) == ()
+    assert trained_schemes("digits", weights) == ()
 
 
 def test_the_package_ships_variants_too() -> None:

@@ -9,8 +9,8 @@ import pytest
 
 from sc_sionna.core.errors import UserError
 from sc_sionna.data import load
-from sc_sionna.experiments.accuracy import AccuracyJob
-from sc_sionna.schemes import Batch, JpegLdpcSystem, make_system
+from sc_sionna.experiments.accuracy import AccuracyExperiment
+from sc_sionna.schemes import Batch, JpegLdpcScheme, make_scheme
 from sc_sionna.schemes.jpeg import HEADER_BITS, JpegSettings, encode_jpeg, from_payload
 from sc_sionna.settings import LinkSettings
 
@@ -18,16 +18,16 @@ NAMES = ("masked-vqvae", "jpeg-ldpc")
 
 
 @pytest.fixture(scope="module")
-def job(digits_job: AccuracyJob) -> AccuracyJob:
+def job(digits_job: AccuracyExperiment) -> AccuracyExperiment:
     return digits_job
 
 
 @pytest.fixture(scope="module")
-def best_effort(job: AccuracyJob) -> JpegLdpcSystem:
-    system = make_system(
+def best_effort(job: AccuracyExperiment) -> JpegLdpcScheme:
+    system = make_scheme(
         "jpeg-ldpc", "digits", LinkSettings(), JpegSettings(undecodable="best-effort"), job._mean_image
     )
-    assert isinstance(system, JpegLdpcSystem)
+    assert isinstance(system, JpegLdpcScheme)
     return system
 
 
@@ -37,7 +37,7 @@ def evaluate(system, batch: Batch, snr_db: float) -> tuple[dict, dict[str, int]]
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_at_high_snr_everything_arrives_intact(job: AccuracyJob, name: str) -> None:
+def test_at_high_snr_everything_arrives_intact(job: AccuracyExperiment, name: str) -> None:
     system, batch = job.system(name), job.batch(0)
     outputs, counts = evaluate(system, batch, 40.0)
     np.testing.assert_array_equal(outputs["received_bits"], outputs["bits"])
@@ -49,7 +49,7 @@ def test_at_high_snr_everything_arrives_intact(job: AccuracyJob, name: str) -> N
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_counts_are_those_of_an_independent_recount(job: AccuracyJob, name: str) -> None:
+def test_counts_are_those_of_an_independent_recount(job: AccuracyExperiment, name: str) -> None:
     system, batch = job.system(name), job.batch(1)
     failures = []
     for snr_db in (-9.0, 4.5, 18.0):
@@ -86,7 +86,7 @@ def test_counts_are_those_of_an_independent_recount(job: AccuracyJob, name: str)
     assert failures[0] == 1 > failures[1] > failures[2] == 0  # every case was recounted
 
 
-def test_at_low_snr_jpeg_shows_the_mean_image(job: AccuracyJob) -> None:
+def test_at_low_snr_jpeg_shows_the_mean_image(job: AccuracyExperiment) -> None:
     system, batch = job.system("jpeg-ldpc"), job.batch(0)
     outputs, counts = evaluate(system, batch, -9.0)
     assert counts["undecodable"] == 16
@@ -98,7 +98,7 @@ def test_at_low_snr_jpeg_shows_the_mean_image(job: AccuracyJob) -> None:
     assert counts["correct"] == int((batch.labels == prediction).sum())
 
 
-def test_the_learned_system_degrades_where_jpeg_is_lost(job: AccuracyJob) -> None:
+def test_the_learned_system_degrades_where_jpeg_is_lost(job: AccuracyExperiment) -> None:
     correct = {
         name: sum(evaluate(job.system(name), job.batch(b), 3.0)[1]["correct"] for b in range(3)) for name in NAMES
     }
@@ -106,7 +106,7 @@ def test_the_learned_system_degrades_where_jpeg_is_lost(job: AccuracyJob) -> Non
     assert correct["jpeg-ldpc"] < 48 * 0.5
 
 
-def test_all_systems_see_the_same_fading_and_images_have_their_own(job: AccuracyJob) -> None:
+def test_all_systems_see_the_same_fading_and_images_have_their_own(job: AccuracyExperiment) -> None:
     batch = job.batch(0)
     h = {snr: [np.asarray(job.system(n).transmit(batch, snr)["link"].h) for n in NAMES] for snr in (3.0, 6.0)}
     np.testing.assert_array_equal(h[3.0][0], h[3.0][1])
@@ -118,11 +118,11 @@ def test_all_systems_see_the_same_fading_and_images_have_their_own(job: Accuracy
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_batch_does_not_depend_on_what_ran_before(job: AccuracyJob, name: str) -> None:
+def test_a_batch_does_not_depend_on_what_ran_before(job: AccuracyExperiment, name: str) -> None:
     used = job.system(name)
     points = [(batch, snr_db) for snr_db in (6.0, -9.0, 3.0) for batch in (0, 2, 1)]
     before = {point: evaluate(used, job.batch(point[0]), point[1]) for point in points}
-    fresh = make_system(name, "digits", LinkSettings(), JpegSettings(), job._mean_image)
+    fresh = make_scheme(name, "digits", LinkSettings(), JpegSettings(), job._mean_image)
     for batch, snr_db in reversed(points):
         fresh._sent.clear()  # nothing kept from one SNR to the next
         getattr(fresh, "_intact", {}).clear()
@@ -134,7 +134,7 @@ def test_a_batch_does_not_depend_on_what_ran_before(job: AccuracyJob, name: str)
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_what_is_kept_is_never_taken_for_another_batch(job: AccuracyJob, name: str) -> None:
+def test_what_is_kept_is_never_taken_for_another_batch(job: AccuracyExperiment, name: str) -> None:
     system, batch = job.system(name), job.batch(0)
     plain, counts = evaluate(system, batch, 40.0)
     negative = replace(batch, images=1.0 - batch.images)  # under the same index: attacked images come like this
@@ -148,7 +148,9 @@ def test_what_is_kept_is_never_taken_for_another_batch(job: AccuracyJob, name: s
     assert evaluate(system, batch, 40.0)[1] == counts
 
 
-def test_best_effort_shows_what_the_decoder_makes_of_the_bits(job: AccuracyJob, best_effort: JpegLdpcSystem) -> None:
+def test_best_effort_shows_what_the_decoder_makes_of_the_bits(
+    job: AccuracyExperiment, best_effort: JpegLdpcScheme
+) -> None:
     batch = job.batch(0)
     mean, mean_counts = evaluate(job.system("jpeg-ldpc"), batch, 6.0)
     effort, counts = evaluate(best_effort, batch, 6.0)
@@ -168,7 +170,7 @@ def test_best_effort_shows_what_the_decoder_makes_of_the_bits(job: AccuracyJob, 
     assert predictions[16] == best_effort._mean_image()[1]
 
 
-def test_budget_of_the_indices(job: AccuracyJob) -> None:
+def test_budget_of_the_indices(job: AccuracyExperiment) -> None:
     found = job.system("masked-vqvae").budget(job.images.pixels)
     assert (found.payload_bits, found.side_bits, found.crc_bits, found.padding_bits) == (192, 0, 0, 0)
     assert (found.coded_bits, found.symbols, found.channel_uses) == (384, 96, 24)
@@ -177,7 +179,7 @@ def test_budget_of_the_indices(job: AccuracyJob) -> None:
     assert outputs["link"].x_hat.shape == (16, 24, 4)  # what really goes over the air
 
 
-def test_budget_of_jpeg_is_the_mean_over_the_images(job: AccuracyJob) -> None:
+def test_budget_of_jpeg_is_the_mean_over_the_images(job: AccuracyExperiment) -> None:
     pixels = job.images.pixels
     lengths = np.array([len(encode_jpeg(image, JpegSettings())) for image in pixels])
     blocks = np.ceil((16 + 8 * lengths) / 1000)
@@ -192,7 +194,7 @@ def test_budget_of_jpeg_is_the_mean_over_the_images(job: AccuracyJob) -> None:
     assert tuple(outputs["link"].x_hat.shape) == (int(blocks[:16].sum()), 128, 4)
 
 
-def test_an_unknown_system_is_one_line(job: AccuracyJob) -> None:
+def test_an_unknown_system_is_one_line(job: AccuracyExperiment) -> None:
     with pytest.raises(UserError, match="system = 'mvq': unknown; choose masked-vqvae, ") as caught:
-        make_system("mvq", "digits", LinkSettings(), JpegSettings(), job._mean_image)
+        make_scheme("mvq", "digits", LinkSettings(), JpegSettings(), job._mean_image)
     assert "\n" not in str(caught.value)

@@ -148,7 +148,7 @@ def test_schemes_without_weights_are_named_with_the_command_that_trains_them(tmp
     for suffix in (".json", ".weights.h5"):
         shutil.copy(PACKAGED / f"digits-masked-vqvae{suffix}", tmp_path)
     given = options(weights=tmp_path)
-    assert given.names(load_sim("fig5_codebook_size").SYSTEMS) == ("masked-vqvae",)
+    assert given.names(load_sim("fig5_codebook_size").SCHEMES) == ("masked-vqvae",)
     lines = given.notices
     assert [line.partition(":")[0] for line in lines] == [f"masked-vqvae@J{size}" for size in (4, 16, 256)]
     command = "python -m sc_sionna train digits --system masked-vqvae --set codec.codebook.size=16 "

@@ -21,7 +21,7 @@ _CODECS: dict[str, dict[str, Any]] = {
     "jpeg-ldpc": {"bottleneck": "none", "masking": {"ratio": 0.0}},
 }
 _TRAIN: dict[str, dict[str, Any]] = {"jpeg-ldpc": {"channel": "none", "pretrain_epochs": 0}}
-SYSTEMS: dict[str, tuple[str, bool]] = {  # scheme → its codec, and whether it is trained against semantic noise
+SCHEMES: dict[str, tuple[str, bool]] = {  # scheme → its codec, and whether it is trained against semantic noise
     f"{codec}{'+at' if adversarial else ''}": (codec, adversarial) for codec in _CODECS for adversarial in (False, True)
 }
 
@@ -41,9 +41,9 @@ def make_preset(
     """The preset of a system with some settings changed; UserError for an unknown name or setting."""
     if name not in PRESETS:
         raise UserError(f"preset = {name!r}: unknown; choose {', '.join(PRESETS)}")
-    if system not in SYSTEMS:
-        raise UserError(f"system = {system!r}: unknown; choose {', '.join(SYSTEMS)}")
-    base, (kind, adversarial) = PRESETS[name], SYSTEMS[system]
+    if system not in SCHEMES:
+        raise UserError(f"system = {system!r}: unknown; choose {', '.join(SCHEMES)}")
+    base, (kind, adversarial) = PRESETS[name], SCHEMES[system]
     made_link = LinkSettings(**(link or {}))
     made = CodecSettings(**merged(base["codec"], _CODECS[kind], codec or {}))
     if kind == "jscc" and "code_dim" not in (codec or {}):

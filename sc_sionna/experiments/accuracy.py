@@ -98,7 +98,7 @@ class AccuracyExperiment(Experiment):
         self.codec = next(iter(described.values()))[0].codec
         tasks = dict.fromkeys(preset.codec.task for preset, _ in described.values())
         if len(tasks) > 1:
-            raise UserError(f"schemes: trained for different tasks, {' and '.join(tasks)}; compare those of one task")
+            raise UserError(f"systems: trained for different tasks, {' and '.join(tasks)}; compare those of one task")
         self.task = make_task(self.codec)
         if self.task.metric is None:
             raise UserError(f"task = {self.codec.task!r}: no sweep can count what it does; compare classifiers")

@@ -32,7 +32,7 @@ class ClassifyHead(layers.Layer):
         return self.out(x)
 
 
-def cross_entropy(logits: Any, labels: Any, label_smoothing: float = 0.0) -> Any:
+def mean_cross_entropy(logits: Any, labels: Any, label_smoothing: float = 0.0) -> Any:
     """Mean cross entropy of logits ``[B, C]`` against labels int32 ``[B]``, the loss of training."""
     num_classes = logits.shape[-1]
     target = ops.one_hot(labels, num_classes, dtype="float32")
@@ -83,7 +83,7 @@ class Classification(Task):
 
     def loss(self, outputs: dict[str, Any], targets: Any, label_smoothing: float) -> Any:
         """Mean cross entropy."""
-        return cross_entropy(outputs[self.output], targets, label_smoothing)
+        return mean_cross_entropy(outputs[self.output], targets, label_smoothing)
 
     def logged(self, outputs: dict[str, Any], targets: Any) -> dict[str, Any]:
         """Accuracy on the batch."""

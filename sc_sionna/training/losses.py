@@ -10,7 +10,7 @@ from sc_sionna.semantic.codec import SemanticCodec
 from sc_sionna.semantic.patches import patchify
 from sc_sionna.semantic.similarity import similarity_loss
 from sc_sionna.tasks import make_task
-from sc_sionna.tasks.classification import cross_entropy
+from sc_sionna.tasks.classification import mean_cross_entropy
 
 
 def masked_reconstruction(image: Any, target: Any, keep: Any, patch_size: int, num_patches: int) -> Any:
@@ -39,7 +39,7 @@ def task_losses(
         terms = {"task": make_task(s).loss(outputs, labels, smoothing)}
         scores = outputs.get("importance_logits", [])
         if scores:
-            terms["importance"] = s.importance.weight * sum(cross_entropy(p, labels, smoothing) for p in scores)
+            terms["importance"] = s.importance.weight * sum(mean_cross_entropy(p, labels, smoothing) for p in scores)
             terms["importance"] /= len(scores)
     else:
         terms = {"task": masked_reconstruction(outputs["image"], images, keep, s.patch_size, s.num_patches)}

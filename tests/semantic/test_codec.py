@@ -16,7 +16,7 @@ from sc_sionna.semantic.patches import patchify
 from sc_sionna.semantic.weights import PACKAGED
 from sc_sionna.settings import CodecSettings
 from sc_sionna.tasks import load_codec, make_codec
-from sc_sionna.tasks.classification import cross_entropy
+from sc_sionna.tasks.classification import mean_cross_entropy
 from sc_sionna.training.loop import precision
 from sc_sionna.training.losses import masked_reconstruction, task_losses
 from tests.blocks import TINY
@@ -61,7 +61,7 @@ def test_image_gradient_exists_at_inference_with_every_index_wrong(codec):
     flips = np.ones((4, 8 * 4), np.int32)
 
     def loss(x):
-        return cross_entropy(codec(x, keep, snr, flips, training=False)["logits"], np.array([1, 2, 3, 4])), None
+        return mean_cross_entropy(codec(x, keep, snr, flips, training=False)["logits"], np.array([1, 2, 3, 4])), None
 
     _, gradient = value_and_input_grad(loss, images)
     gradient = np.asarray(gradient)
@@ -72,9 +72,11 @@ def test_image_gradient_exists_at_inference_with_every_index_wrong(codec):
 def test_cross_entropy_and_masked_error_by_hand():
     logits = np.array([[1.0, 2.0, 0.5]], np.float32)
     log_p = logits[0] - np.log(np.exp(logits[0]).sum())
-    assert float(cross_entropy(ops.convert_to_tensor(logits), np.array([1]))) == pytest.approx(-log_p[1], rel=1e-5)
+    assert float(mean_cross_entropy(ops.convert_to_tensor(logits), np.array([1]))) == pytest.approx(-log_p[1], rel=1e-5)
     smooth = -(log_p * (np.array([0, 1, 0]) * 0.9 + 0.1 / 3)).sum()
-    assert float(cross_entropy(ops.convert_to_tensor(logits), np.array([1]), 0.1)) == pytest.approx(smooth, rel=1e-5)
+    assert float(mean_cross_entropy(ops.convert_to_tensor(logits), np.array([1]), 0.1)) == pytest.approx(
+        smooth, rel=1e-5
+    )
     image = np.zeros((1, 4, 4, 1), np.float32)
     target = image.copy()
     target[0, :2, :2], target[0, 2:, 2:] = 1.0, 3.0  # patches 0 and 3

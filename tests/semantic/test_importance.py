@@ -13,7 +13,7 @@ from sc_sionna.core.errors import UserError
 from sc_sionna.semantic.codec import make_masking
 from sc_sionna.semantic.importance import FeatureImportance, candidate_positions, sent_features
 from sc_sionna.tasks import make_codec
-from sc_sionna.tasks.classification import cross_entropy
+from sc_sionna.tasks.classification import mean_cross_entropy
 from sc_sionna.training.losses import task_losses
 from tests.blocks import TINY
 
@@ -290,4 +290,4 @@ def test_plain_vit_with_modules():
     images, _, snr = inputs()
     outputs = codec(images, np.tile(np.arange(16, dtype=np.int32), (4, 1)), snr)
     assert set(outputs) == {"features", "tokens", "logits", "image", "importance_logits", "sent_mask"}
-    assert np.isfinite(float(cross_entropy(outputs["logits"], LABELS)))
+    assert np.isfinite(float(mean_cross_entropy(outputs["logits"], LABELS)))

@@ -19,7 +19,7 @@ from sc_sionna.settings.presets import make_preset
 from sc_sionna.sweep import read_record
 from sc_sionna.sweep.metrics import ACCURACY
 from sc_sionna.tasks import NoiseLoss, Task
-from sc_sionna.tasks.classification import cross_entropy, cross_entropy_per_image
+from sc_sionna.tasks.classification import cross_entropy_per_image, mean_cross_entropy
 from sc_sionna.training.loop import Trainer
 from tests.tiny_weights import TINY_DIGITS
 
@@ -56,7 +56,7 @@ class Rotation(Task):
         return np.stack([np.rot90(image, turn) for image, turn in zip(images, turns, strict=True)]), turns
 
     def loss(self, outputs, targets, label_smoothing):
-        return cross_entropy(outputs["turn"], targets, label_smoothing)
+        return mean_cross_entropy(outputs["turn"], targets, label_smoothing)
 
     def prediction(self, output):
         return output.argmax(-1)

@@ -91,7 +91,7 @@ def train_preset(
         trainer = _start(preset, train, val, run_dir, report, start_from)
         model = trainer.run()
     metric = {
-        "name": "validation accuracy",
+        "name": f"validation {trainer.task.score_name}",
         "value": round(trainer.state["best_metric"], 4),
         "images": len(val),
         "draws_per_image": preset.train.val_repeats,
@@ -102,7 +102,7 @@ def train_preset(
     }
     path = save_weights(out, preset, model, metric, " ".join(["python -m sc_sionna", *arguments]))
     print(f"weights: {path}")
-    print(f"validation accuracy: {metric['value']:.4f} on {len(val)} images, {metric['training_seconds']} s")
+    print(f"{metric['name']}: {metric['value']:.4f} on {len(val)} images, {metric['training_seconds']} s")
 
 
 def _start(preset: Preset, train: Images, val: Images, run_dir: Path, report: _Report, weights: Path | None) -> Trainer:

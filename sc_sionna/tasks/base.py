@@ -58,6 +58,7 @@ class Task(ABC):
     output : name of the codec's output that answers the task, a key of :meth:`heads` or ``image``
     metric : the value of a point of a sweep, of the counts that :meth:`counts` gives; None where a sweep cannot count what
         the task does
+    score_name : the mean of :meth:`score` in words, for the description of weights
     noise_loss : name of the loss that semantic noise maximises by default, a built-in one or ``module:NAME`` of a
         :class:`NoiseLoss`
     labels_are_classes : whether the labels are the classes z of Eq. (15). The auxiliary loss of the feature importance
@@ -66,6 +67,7 @@ class Task(ABC):
 
     output: ClassVar[str]
     metric: ClassVar[Metric | None] = None
+    score_name: ClassVar[str]
     noise_loss: ClassVar[str]
     labels_are_classes: ClassVar[bool] = False
 

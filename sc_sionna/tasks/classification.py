@@ -69,6 +69,7 @@ class Classification(Task):
 
     output = "logits"
     metric = ACCURACY
+    score_name = "accuracy"
     noise_loss = "cross_entropy"
     labels_are_classes = True
 

@@ -84,6 +84,7 @@ class Reconstruction(Task):
     """
 
     output = "image"
+    score_name = "PSNR in dB"
     noise_loss = "reconstruction"
 
     def heads(self) -> dict[str, layers.Layer]:

@@ -144,6 +144,7 @@ class Retrieval(Task):
     """
 
     output = "embedding"
+    score_name = "recall at 1"
     noise_loss = "retrieval"
 
     def heads(self) -> dict[str, layers.Layer]:

@@ -45,6 +45,7 @@ class Rotation(Task):
 
     output = "turn"
     metric = ACCURACY
+    score_name = "accuracy"
     noise_loss = f"{__name__}:TURN_LOSS"
     chance = 1 / TURNS
 

@@ -41,7 +41,7 @@ def test_imports(path: Path) -> None:
     folder = path.relative_to(PACKAGE).parts[0]
     if folder not in ("phy", "benchmarks"):  # a benchmark runs Sionna's own chain as the plain alternative
         assert "sionna" not in found, "only sc_sionna/phy imports Sionna"
-    if folder in ("semantic", "attacks", "training"):
+    if folder in ("semantic", "tasks", "attacks", "training"):
         assert not found & {"tensorflow", "torch"}, "networks are keras.ops; only core/backend knows the backend"
     if "torch" in found:
         assert name(path) == "core/backend/torch.py"

@@ -9,9 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from sc_sionna.attacks.objective import ATTACK_LOSSES, NO_GRADIENT, Objective, as_inputs
+from sc_sionna.attacks.objective import NO_GRADIENT, Objective, as_inputs
 from sc_sionna.attacks.victim import Victim
 from sc_sionna.core.errors import UserError
+from sc_sionna.tasks import NOISE_LOSSES
 
 ZERO = 1e-12  # a gradient whose largest entry is below this gives sign noise only
 SAME = 0.99999  # cosine of gradients that are one and the same
@@ -37,7 +38,7 @@ def gradient_health(
     images, labels = as_inputs(images, labels)
     found: list[Finding] = []
     for loss in ("cross_entropy", "margin"):
-        objective = Objective(victim, ATTACK_LOSSES[loss], draws, batch_size)
+        objective = Objective(victim, NOISE_LOSSES[loss], draws, batch_size)
         target = objective.target(images, labels, generator)
         try:
             _, gradient = objective.gradient(images, target, objective.draw(len(images), generator))

@@ -1,4 +1,4 @@
-"""What semantic noise maximises: losses of the task, averaged over draws, and their gradient."""
+"""What semantic noise maximises: a loss of the task (:mod:`sc_sionna.tasks`), averaged over draws, and its gradient."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from keras import ops
 from sc_sionna.attacks.victim import Victim
 from sc_sionna.core.backend import compile_function, value_and_input_grad
 from sc_sionna.core.errors import UserError
+from sc_sionna.tasks import NoiseLoss
 
 NO_GRADIENT = (
     "the attacked system has no gradient with respect to the image; give its quantiser and link a straight-through pass, "
@@ -19,57 +20,7 @@ NO_GRADIENT = (
 )
 
 
-def _need(outputs: dict[str, Any], name: str, loss: str) -> Any:
-    if name not in outputs:
-        raise UserError(
-            f"loss = {loss!r}: needs the output {name!r}, the system has {', '.join(outputs)}; choose another"
-        )
-    return outputs[name]
-
-
-def cross_entropy_per_image(outputs: dict[str, Any], labels: Any, reference: Any) -> Any:
-    """−log softmax(logits)[label]: ``[B]``."""
-    logits = _need(outputs, "logits", "cross_entropy")
-    true = ops.sum(logits * ops.one_hot(labels, logits.shape[-1], dtype=logits.dtype), axis=-1)
-    return ops.logsumexp(logits, axis=-1) - true
-
-
-def margin(outputs: dict[str, Any], labels: Any, reference: Any) -> Any:
-    """Largest other logit minus the label's, above 0 for a wrong class: ``[B]``. It never saturates."""
-    logits = _need(outputs, "logits", "margin")
-    true = ops.one_hot(labels, logits.shape[-1], dtype=logits.dtype)
-    return ops.max(logits - 1e9 * true, axis=-1) - ops.sum(logits * true, axis=-1)
-
-
-def correct(outputs: dict[str, Any], labels: Any, reference: Any) -> Any:
-    """1 where the class is right, else 0: ``[B]``. No loss; an :class:`Objective` makes it accuracy over draws."""
-    predicted = ops.argmax(_need(outputs, "logits", "correct"), axis=-1)
-    return ops.cast(ops.equal(ops.cast(predicted, labels.dtype), labels), "float32")
-
-
-def reconstruction(outputs: dict[str, Any], labels: Any, reference: Any) -> Any:
-    """Mean squared error of the received image against the clean one: ``[B]``."""
-    return ops.mean(ops.square(_need(outputs, "image", "reconstruction") - reference), axis=(1, 2, 3))
-
-
-def embedding(outputs: dict[str, Any]) -> Any:
-    """The unit vector that retrieval compares, along the mean token: ``[B, D]``."""
-    mean = ops.mean(ops.cast(_need(outputs, "tokens", "retrieval"), "float32"), axis=1)
-    return mean * ops.rsqrt(ops.sum(ops.square(mean), axis=-1, keepdims=True) + 1e-12)
-
-
-def retrieval(outputs: dict[str, Any], labels: Any, reference: Any) -> Any:
-    """1 − cosine similarity of the embedding to the clean image's: ``[B]``."""
-    return 1.0 - ops.sum(embedding(outputs) * reference, axis=-1)
-
-
 Loss = Callable[[dict[str, Any], Any, Any], Any]
-ATTACK_LOSSES: dict[str, Loss] = {
-    "cross_entropy": cross_entropy_per_image,
-    "margin": margin,
-    "reconstruction": reconstruction,
-    "retrieval": retrieval,
-}
 Target = tuple[np.ndarray, np.ndarray]  # labels [I], and what the loss compares the outputs with, a row per image
 
 
@@ -99,6 +50,11 @@ class Objective:
         self.victim, self.loss, self.draws, self.batch_size = victim, loss, draws, batch_size
         self._compiled: dict[Callable[..., Any], Callable[..., Any]] = {}
 
+    @property
+    def compares_outputs(self) -> bool:
+        """Whether the loss compares the outputs with those of the clean image, for which there are draws too."""
+        return isinstance(self.loss, NoiseLoss) and self.loss.reference is not None
+
     def compiled(self, function: Callable[..., Any]) -> Callable[..., Any]:
         """``function(self, *inputs)`` as one graph, which is kept: attacks that share this objective share it."""
         if function not in self._compiled:
@@ -110,13 +66,13 @@ class Objective:
         return self.victim.draw(count * self.draws, generator)
 
     def target(self, images: np.ndarray, labels: np.ndarray, generator: np.random.Generator) -> Target:
-        """Labels, and the clean image, or for retrieval its mean embedding over draws."""
-        draw = self.draw(len(images), generator) if self.loss is retrieval else ()
+        """Labels, and what the loss refers to: the clean image, or the mean over draws of its outputs."""
+        draw = self.draw(len(images), generator) if self.compares_outputs else ()
         return labels, self.reference_of(images, labels, draw)
 
     def reference_of(self, images: np.ndarray, labels: np.ndarray, draw: tuple[np.ndarray, ...]) -> np.ndarray:
-        """:meth:`reference` from arrays to an array; ``draw`` is used for retrieval only."""
-        return self._in_parts(Objective.reference, (images, labels), draw)[0] if self.loss is retrieval else images
+        """:meth:`reference` from arrays to an array; ``draw`` is used where the loss compares outputs."""
+        return self._in_parts(Objective.reference, (images, labels), draw)[0] if self.compares_outputs else images
 
     def losses(self, images: np.ndarray, target: Target, draw: tuple[np.ndarray, ...]) -> np.ndarray:
         """Loss of each image ``[I]``; a forward pass, no gradient."""
@@ -132,10 +88,10 @@ class Objective:
     # ---------------------------------------------------------------- on tensors, for a graph
 
     def reference(self, images: Any, labels: Any, *draw: Any) -> Any:
-        """What the loss compares the outputs with, ``[B, ...]``: the clean image, or for retrieval its mean embedding."""
-        if self.loss is not retrieval:
+        """What the loss compares the outputs with, ``[B, ...]``: the clean image, or the mean over draws of its outputs."""
+        if not isinstance(self.loss, NoiseLoss) or self.loss.reference is None:
             return images
-        return self._mean(embedding(self.victim.outputs(self._repeat(images), *draw)))
+        return self._mean(self.loss.reference(self.victim.outputs(self._repeat(images), *draw)))
 
     def mean_losses(self, images: Any, labels: Any, reference: Any, *draw: Any) -> Any:
         """Loss of each image ``[B]``, float32."""

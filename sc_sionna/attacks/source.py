@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import keras
 import numpy as np
@@ -18,10 +18,11 @@ from sc_sionna.attacks.ball import (
     random_noise,
     random_noise_in_graph,
 )
-from sc_sionna.attacks.objective import ATTACK_LOSSES, Objective, as_inputs, retrieval, rows_of
+from sc_sionna.attacks.objective import Objective, as_inputs, rows_of
 from sc_sionna.attacks.victim import Victim
 from sc_sionna.core.errors import UserError
 from sc_sionna.settings import Settings
+from sc_sionna.tasks import NOISE_LOSSES, NoiseLoss, noise_loss
 
 
 class SourceAttackSettings(Settings):
@@ -37,8 +38,9 @@ class SourceAttackSettings(Settings):
     step_size: float | None = Field(None, gt=0, description="the step size α with K·α > ε; none is 2.5·ε/K")
     random_start: bool = Field(False, description="true to start at a random point of the ball")
     draws: int = Field(1, ge=1, description="the draws of mask and channel that each gradient is averaged over")
-    loss: Literal["cross_entropy", "margin", "reconstruction", "retrieval"] = Field(
-        "cross_entropy", description="the task loss that the noise maximises"
+    loss: str = Field(
+        "cross_entropy",
+        description=f"the task loss that the noise maximises: {', '.join(NOISE_LOSSES)}, or module:NAME",
     )
     batch_size: int = Field(
         64, ge=1, description="images per pass; fewer are padded to it, so that one graph serves all"
@@ -61,11 +63,18 @@ class SourceAttackSettings(Settings):
                 f"step_size = {self.step_size}: steps · step_size = {self.steps * self.step_size:.4g} must be above "
                 f"epsilon = {self.epsilon} to use the whole budget; set step_size > {self.epsilon / self.steps:.4g} or none"
             )
-        if self.loss == "retrieval" and not self.random_start:
-            raise ValueError(
-                "loss = 'retrieval': the similarity of the clean image to itself has no gradient; set random_start = true"
-            )
+        if self.loss in NOISE_LOSSES or ":" not in self.loss:  # code of the user's own is imported where it is used
+            self.task_loss()
         return self
+
+    def task_loss(self) -> NoiseLoss:
+        """The loss itself; UserError for an unknown one, and where its gradient is zero at the start."""
+        loss = noise_loss(self.loss)
+        if loss.flat_at_clean and not self.random_start:
+            raise UserError(
+                f"loss = {self.loss!r}: the clean image compared with itself has no gradient; set random_start = true"
+            )
+        return loss
 
 
 class SourceDraws(NamedTuple):
@@ -73,7 +82,7 @@ class SourceDraws(NamedTuple):
 
     steps : the victim's draws of every step, each ``[K, B·d, ...]``: kept patches, and where it has one the channel's error
     start : noise that the first step starts from, ``[B, H, W, 3]``; None without a random start
-    target : the victim's draws for the clean embedding of the retrieval loss, each ``[B·d, ...]``; empty for other losses
+    target : the victim's draws for the clean outputs that a loss compares with, each ``[B·d, ...]``; empty for other losses
     """
 
     steps: tuple[Any, ...] = ()
@@ -153,9 +162,7 @@ class SourceAttack(keras.layers.Layer):
     ) -> None:
         super().__init__(dtype="float32", name=name)
         self.settings = settings
-        self.objective = objective or Objective(
-            victim, ATTACK_LOSSES[settings.loss], settings.draws, settings.batch_size
-        )
+        self.objective = objective or Objective(victim, settings.task_loss(), settings.draws, settings.batch_size)
         self.seed = keras.random.SeedGenerator(seed)
         self.built = True
 
@@ -187,7 +194,7 @@ class SourceAttack(keras.layers.Layer):
         """Draws by Keras; those of a step follow each other, as on the host."""
         s, victim = self.settings, self.objective.victim
         rows = ops.shape(images)[0] * s.draws
-        target = victim.draw_in_graph(rows, self.seed) if self.objective.loss is retrieval else ()
+        target = victim.draw_in_graph(rows, self.seed) if self.objective.compares_outputs else ()
         start = random_noise_in_graph(images, s.epsilon, s.norm, self.seed) if s.random_start else None
         steps = [victim.draw_in_graph(rows, self.seed) for _ in range(s.steps)]
         return SourceDraws(tuple(ops.stack(parts) for parts in zip(*steps, strict=True)), start, target)
@@ -214,7 +221,7 @@ class SourceAttack(keras.layers.Layer):
     def sample(self, shape: tuple[int, ...], generator: np.random.Generator) -> SourceDraws:
         """Draws for images of a shape ``[I, H, W, 3]`` as arrays, the same for the same state of the generator."""
         s, objective = self.settings, self.objective
-        target = objective.draw(shape[0], generator) if objective.loss is retrieval else ()
+        target = objective.draw(shape[0], generator) if objective.compares_outputs else ()
         start = random_noise(shape, s.epsilon, s.norm, generator) if s.random_start else None
         steps = [objective.draw(shape[0], generator) for _ in range(s.steps)]
         return SourceDraws(tuple(np.stack(parts) for parts in zip(*steps, strict=True)), start, target)

@@ -8,8 +8,9 @@ import numpy as np
 
 from sc_sionna.attacks.adaptive_settings import AdaptiveSettings
 from sc_sionna.attacks.ball import project_on_host
-from sc_sionna.attacks.objective import Objective, as_inputs, margin
+from sc_sionna.attacks.objective import Objective, as_inputs
 from sc_sionna.attacks.victim import Victim
+from sc_sionna.tasks.classification import margin
 
 # Share of the pixels at query q of 10 000 is 0.8 / 2^(number of these that q has passed), Andriushchenko et al.
 SQUARE_SHARE = 0.8

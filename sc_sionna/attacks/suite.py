@@ -9,10 +9,11 @@ import numpy as np
 
 from sc_sionna.attacks.adaptive_settings import AdaptiveSettings
 from sc_sionna.attacks.apgd import Apgd
-from sc_sionna.attacks.objective import Loss, cross_entropy_per_image, margin
+from sc_sionna.attacks.objective import Loss
 from sc_sionna.attacks.square import Square
 from sc_sionna.attacks.victim import Victim
 from sc_sionna.core.errors import UserError
+from sc_sionna.tasks.classification import cross_entropy_per_image, margin
 
 Attack = Callable[[Any, Any, float, np.random.Generator], np.ndarray]
 

@@ -22,6 +22,7 @@ from sc_sionna.semantic.codec import make_masking
 from sc_sionna.semantic.weights import save_weights, weights_name
 from sc_sionna.settings import Preset
 from sc_sionna.settings.presets import make_preset
+from sc_sionna.tasks import make_task
 from sc_sionna.training.channel import save_calibration
 from sc_sionna.training.loop import Trainer
 
@@ -82,7 +83,7 @@ def train_preset(
         raise UserError(f"--start-from {start_from}: no such file; name a .weights.h5 file")
     train = load(preset.dataset, "train", data_dir, preset.codec.image_size).head(max_images)
     val = load(preset.dataset, "val", data_dir, preset.codec.image_size)
-    if len(train.classes) != preset.codec.num_classes:
+    if make_task(preset.codec).labels_are_classes and len(train.classes) != preset.codec.num_classes:
         raise UserError(
             f"dataset = {preset.dataset!r}: {len(train.classes)} classes, the preset has "
             f"{preset.codec.num_classes}; add --set codec.num_classes={len(train.classes)}"
@@ -106,7 +107,7 @@ def train_preset(
     metric = _metric(trainer, "classify")
     path = save_weights(out, preset, model, metric, words)
     print(f"weights: {path}")
-    print(f"validation accuracy: {metric['value']:.4f} on {len(val)} images, {metric['training_seconds']} s")
+    print(f"{metric['name']}: {metric['value']:.4f} on {len(val)} images, {metric['training_seconds']} s")
     if metric.get("collapsed"):
         print("the code has collapsed: it carries hardly more than the class; no verdict can rest on these weights")
 
@@ -116,7 +117,7 @@ def _metric(trainer: Trainer, task: str) -> dict[str, Any]:
     settings, value = trainer.settings, trainer.state["best_metric"]
     content = {k: round(v, 4) if isinstance(v, float) else v for k, v in trainer.state["best_content"].items()}
     return {
-        "name": "validation accuracy" if task == "classify" else "masked reconstruction error",
+        "name": f"validation {trainer.task.score_name}" if task == "classify" else "masked reconstruction error",
         "value": round(value, 4) if task == "classify" else round(-value, 5),
         "images": len(trainer.val),
         "draws_per_image": settings.val_repeats,

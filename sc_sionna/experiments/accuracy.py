@@ -1,4 +1,4 @@
-"""The main job: task accuracy and error rates of several systems against SNR, over one physical layer."""
+"""The main job: how well several systems perform their task, and their error rates, against SNR, over one link."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import numpy as np
 from pydantic import Field, model_validator
 
 from sc_sionna.attacks.threats import KNOWLEDGE, Threat
+from sc_sionna.core import rng
 from sc_sionna.core.errors import UserError
 from sc_sionna.data import load
 from sc_sionna.data.common import Images, to_float
@@ -22,7 +23,8 @@ from sc_sionna.schemes import Batch, Scheme, describe_scheme, make_scheme, parse
 from sc_sionna.schemes.jpeg import JpegSettings
 from sc_sionna.settings import LinkSettings, Settings
 from sc_sionna.sweep import Point, Record, StopRule
-from sc_sionna.sweep.metrics import ACCURACY
+from sc_sionna.sweep.metrics import merge
+from sc_sionna.tasks import make_task
 
 Draw = Callable[[Record, Path], None]
 
@@ -100,8 +102,6 @@ class AccuracyExperiment(Experiment):
     more_notes : what that figure needs beside the points, see :meth:`notes`
     """
 
-    metric = ACCURACY
-
     def __init__(
         self,
         settings: AccuracySettings,
@@ -115,10 +115,17 @@ class AccuracyExperiment(Experiment):
         described = {name: describe_scheme(name, settings.preset, weights) for name in settings.systems}
         self.described = {name: preset for name, (preset, _) in described.items()}
         self.codec = next(iter(described.values()))[0].codec
+        tasks = dict.fromkeys(preset.codec.task for preset, _ in described.values())
+        if len(tasks) > 1:
+            raise UserError(f"systems: trained for different tasks, {' and '.join(tasks)}; compare those of one task")
+        self.task = make_task(self.codec)
+        if self.task.metric is None:
+            raise UserError(f"task = {self.codec.task!r}: no sweep can count what it does; compare classifiers")
+        self.metric = self.task.metric
         self.weights_sha256 = {name: description["sha256"] for name, (_, description) in described.items()}
         test = load(settings.dataset, "test", data_dir, self.codec.image_size)
         self.images = test.shuffled(settings.max_images)
-        if len(self.images.classes) != self.codec.num_classes:
+        if self.task.labels_are_classes and len(self.images.classes) != self.codec.num_classes:
             raise UserError(
                 f"dataset = {settings.dataset!r}: {len(self.images.classes)} classes, the weights of "
                 f"{settings.preset!r} know {self.codec.num_classes}; choose the data set they were trained on"
@@ -177,13 +184,18 @@ class AccuracyExperiment(Experiment):
 
     def batch(self, number: int) -> Batch:
         rows = slice(number * self.settings.batch_size, (number + 1) * self.settings.batch_size)
-        return Batch(to_float(self.images.pixels[rows]), self.images.labels[rows], number, self.settings.seed)
+        images, labels = self.task.pose(
+            to_float(self.images.pixels[rows]),
+            self.images.labels[rows],
+            rng.generator(self.settings.seed, "task", number),
+        )
+        return Batch(images, labels, number, self.settings.seed)
 
     def evaluate(self, point: Point, batch: int) -> Mapping[str, int]:
         system, images = self.system(point.system), self.batch(batch)
         interference = None
         if point.threat is not None:
-            images = replace(images, images=self.noise.images(system, point.threat, images))
+            images = replace(images, images=self.noise.images(system, point.threat, images), clean=images.images)
             interference = self.noise.interference(system, point.threat, images, point.snr_db)
         return system.counts(images, system.transmit(images, point.snr_db, interference))
 
@@ -191,13 +203,13 @@ class AccuracyExperiment(Experiment):
         return {name: self.system(name).budget(self.images.pixels).model_dump() for name in self.settings.systems}
 
     def notes(self) -> dict[str, Any]:
-        """Accuracy of guessing, and of every system where nothing goes wrong on the air; what the attackers knew and did.
+        """The metric of guessing and of every system without errors on the air; what the attackers knew and did.
 
         ``channel_mean_energy`` is the E|h|² that was measured when the channel model was built, before any normalisation.
         """
         notes: dict[str, Any] = {
             "channel_mean_energy": make_channel(self.settings.link).mean_energy,
-            "chance": 1.0 / self.codec.num_classes,
+            "chance": self.task.chance,
             "error_free_accuracy": {name: self.error_free(name) for name in self.settings.systems},
         }
         if self.settings.threats:
@@ -215,13 +227,17 @@ class AccuracyExperiment(Experiment):
         return found
 
     def error_free(self, name: str, threat: Threat | None = None) -> float:
-        """Accuracy over all images where nothing goes wrong on the air, under noise at the transmitter if given."""
+        """The metric over all images where nothing goes wrong on the air, under noise at the transmitter if given."""
         system, top = self.system(name), max(self.settings.snr_db)
         batches = [self.batch(number) for number in range(self.max_batches or 0)]
         if threat is not None:
             noise = SemanticNoise({"error-free": threat}, self.settings.seed, lambda count: self._train().head(count))
-            batches = [replace(b, images=noise.images(system, "error-free", b)) for b in batches]
-        return sum(int((system.error_free_predictions(b, top) == b.labels).sum()) for b in batches) / len(self.images)
+            batches = [replace(b, images=noise.images(system, "error-free", b), clean=b.images) for b in batches]
+        value = self.metric.value(
+            merge(*(self.task.counts(system.error_free_predictions(b, top), b.targets(self.task)) for b in batches))
+        )
+        assert value is not None
+        return value
 
     def draw(self, record: Record, path: Path) -> None:
         if self.figure is not None:

@@ -26,6 +26,7 @@ from sc_sionna.schemes.jpeg_victim import Backward
 from sc_sionna.schemes.victims import adaptive_victims
 from sc_sionna.sweep import Point, PointRecord, Record
 from sc_sionna.sweep.metrics import ACCURACY, Counts
+from sc_sionna.tasks import make_task
 
 WORST = "worst case"
 FGSM, RANDOM, SQUARE = "fgsm", "random-sign", "square"
@@ -60,6 +61,12 @@ class AuditExperiment(Experiment):
         described = {name: describe_scheme(name, settings.preset, weights) for name in settings.systems}
         self.weights_sha256 = {name: description["sha256"] for name, (_, description) in described.items()}
         self.codecs = {name: preset.codec for name, (preset, _) in described.items()}
+        for name, codec in self.codecs.items():
+            if not make_task(codec).labels_are_classes:
+                raise UserError(
+                    f"systems: {name!r} is trained for the task {codec.task!r}; the adaptive attacks of the audit are "
+                    "written for classes, choose classifiers"
+                )
         codec = next(iter(self.codecs.values()))
         self._data = settings.dataset, data_dir, codec.image_size
         self.test = load(settings.dataset, "test", data_dir, codec.image_size).shuffled(settings.max_images)

@@ -17,10 +17,10 @@ from sc_sionna.reliability.hostile import NUMBERS, TEXTS
 from sc_sionna.reliability.outcome import Outcome
 from sc_sionna.reliability.trap import Trap
 from sc_sionna.schemes.jpeg import JpegSettings
-from sc_sionna.semantic.codec import SemanticCodec
 from sc_sionna.settings import CodecSettings, LinkSettings, Preset, TrainSettings
 from sc_sionna.settings.presets import SCHEMES, make_preset
 from sc_sionna.sweep import StopRule
+from sc_sionna.tasks import make_codec
 
 GROUPS: dict[str, Any] = {
     "codec": CodecSettings, "link": LinkSettings, "train": TrainSettings, "jpeg": JpegSettings, "stop": StopRule,
@@ -58,7 +58,7 @@ def _build(group: str, changes: dict[str, dict[str, Any]], system: str) -> bool:
     if group == "link":
         _run_link(preset)
     if group == "codec" and _weights(preset.codec) < BUILT:
-        SemanticCodec(preset.codec).initialise()
+        make_codec(preset.codec).initialise()
     return True
 
 

@@ -25,9 +25,10 @@ from sc_sionna.schemes.jpeg_ldpc import JpegLdpcScheme
 from sc_sionna.schemes.jscc import JsccScheme
 from sc_sionna.schemes.masked_vqvae import Decoding, MaskedVqvaeScheme
 from sc_sionna.semantic.codec import SemanticCodec
-from sc_sionna.semantic.weights import PACKAGED, has_weights, load_codec, read_description
+from sc_sionna.semantic.weights import PACKAGED, has_weights, read_description
 from sc_sionna.settings import LinkSettings, Preset
 from sc_sionna.settings.presets import SCHEMES
+from sc_sionna.tasks import load_codec
 
 __all__ = [
     "SCHEME_NAMES",

@@ -13,7 +13,9 @@ import numpy as np
 from sc_sionna.attacks.victim import Victim
 from sc_sionna.core import rng
 from sc_sionna.core.backend import compile_function
+from sc_sionna.core.errors import UserError
 from sc_sionna.phy.budget import Budget
+from sc_sionna.tasks import NoiseLoss, Task, noise_loss
 
 BatchKey = tuple[int, int, str]
 CHUNK = 128  # images per forward pass; parts are padded to it so that one graph serves them all
@@ -27,11 +29,16 @@ class Batch:
     labels: np.ndarray  # int32 [B]
     index: int
     run_seed: int
+    clean: np.ndarray | None = None  # the images before semantic noise; None where ``images`` have none
 
     @cached_property
     def key(self) -> BatchKey:
         """What systems keep their work under; other images under an old index, attacked ones say, are not taken for it."""
         return self.run_seed, self.index, hashlib.sha256(self.images.tobytes()).hexdigest()
+
+    def targets(self, task: Task) -> np.ndarray:
+        """What the task's answers are compared with, ``[B, ...]``; of the clean images, whatever noise was added."""
+        return task.targets(self.images if self.clean is None else self.clean, self.labels)
 
     def link_seed(self, snr_db: float) -> np.ndarray:
         """The same for all systems at this SNR, so that they see the same fading and noise."""
@@ -53,9 +60,10 @@ class AirSurface(NamedTuple):
 class Scheme(Protocol):
     """A scheme.
 
-    * ``transmit(batch, snr_db, interference)``: named outputs, among them ``predictions`` [B]; ``interference`` is what an
-      attacker adds at the receive antennas, complex [B, U, rx], or None
-    * ``error_free_predictions(batch, snr_db)``: predictions [B] where nothing goes wrong on the air
+    * ``task``: what the receiver does with what arrives
+    * ``transmit(batch, snr_db, interference)``: named outputs, among them ``predictions`` [B, ...]; ``interference`` is
+      what an attacker adds at the receive antennas, complex [B, U, rx], or None
+    * ``error_free_predictions(batch, snr_db)``: predictions [B, ...] where nothing goes wrong on the air
     * ``counts(batch, outputs)``: the integers of a batch, see :mod:`sc_sionna.sweep.metrics`
     * ``budget(images)``: cost of an image on the air, the mean over uint8 images ``[M, H, W, 3]`` where it varies
     * ``victim()``: the pass from image to class that an attacker at the source differentiates
@@ -64,6 +72,7 @@ class Scheme(Protocol):
     """
 
     name: str
+    task: Task
 
     def transmit(self, batch: Batch, snr_db: float, interference: np.ndarray | None = None) -> dict[str, Any]: ...
 
@@ -78,18 +87,34 @@ class Scheme(Protocol):
     def air_surface(self, batch: Batch, snr_db: float) -> AirSurface: ...
 
 
-class Predictor:
-    """Class predictions in chunks of fixed size."""
+def air_loss(scheme: Scheme) -> NoiseLoss:
+    """The loss that semantic noise at the receiver maximises; its reference is the clean image."""
+    loss = noise_loss(scheme.task.noise_loss)
+    if loss.reference is not None:
+        raise UserError(
+            f"over-the-air attack on {scheme.name!r}: the loss {scheme.task.noise_loss!r} compares with an answer to the "
+            "clean image, which an attacker at the receiver does not have; attack at the source"
+        )
+    return loss
 
-    def __init__(self, logits: Callable[..., Any]) -> None:
-        self.logits = compile_function(logits)
+
+class Predictor:
+    """A task's answers in chunks of fixed size.
+
+    task : says which of the decoder's outputs it needs, and what answer follows from it
+    decode : from arrays with a row per image to the decoder's named outputs
+    """
+
+    def __init__(self, task: Task, decode: Callable[..., dict[str, Any]]) -> None:
+        self.task = task
+        self.output = compile_function(lambda *inputs: decode(*inputs)[task.output])
 
     def __call__(self, *inputs: np.ndarray) -> np.ndarray:
-        count = len(inputs[0])
-        predictions = np.empty(count, np.int64)
-        for start in range(0, count, CHUNK):
+        """Answers ``[B, ...]``."""
+        parts = []
+        for start in range(0, len(inputs[0]), CHUNK):
             part = [x[start : start + CHUNK] for x in inputs]
             size = len(part[0])
             padded = [np.concatenate([x, np.repeat(x[:1], CHUNK - size, axis=0)]) if size < CHUNK else x for x in part]
-            predictions[start : start + size] = np.asarray(self.logits(*padded))[:size].argmax(-1)
-        return predictions
+            parts.append(self.task.prediction(np.asarray(self.output(*padded))[:size]))
+        return np.concatenate(parts)

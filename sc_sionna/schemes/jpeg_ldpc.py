@@ -1,4 +1,4 @@
-"""JPEG+LDPC with a ViT classifier behind it."""
+"""JPEG+LDPC with a ViT for the task behind it."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from sc_sionna.semantic.codec import SemanticCodec
 from sc_sionna.semantic.masking import FixedMasking
 from sc_sionna.settings import LinkSettings
 from sc_sionna.sweep.metrics import clustered
+from sc_sionna.tasks import make_task
 
 
 class JpegLdpcScheme:
@@ -51,9 +52,10 @@ class JpegLdpcScheme:
         self._check_blocks()
         s = classifier.settings
         keep = np.tile(np.arange(s.num_kept, dtype=np.int32), (CHUNK, 1))
-        self._predict = Predictor(lambda images: classifier(images, keep, np.zeros(CHUNK, np.float32))["logits"])
+        self.task = make_task(s)
+        self._predict = Predictor(self.task, lambda images: classifier(images, keep, np.zeros(CHUNK, np.float32)))
         self._sent: dict[BatchKey, tuple[list[np.ndarray], np.ndarray, np.ndarray]] = {}
-        self._mean: tuple[np.ndarray, int] | None = None
+        self._mean: tuple[np.ndarray, np.ndarray] | None = None
 
     def _check_blocks(self) -> None:
         """UserError unless one block of the link holds ``jpeg.block_bits`` information bits exactly."""
@@ -78,11 +80,11 @@ class JpegLdpcScheme:
         framing = Framing(block_bits - self.settings.crc_bits, self.settings.with_(max_block_bits=block_bits))
         return (framing.num_blocks, framing.k) == (1, block_bits)
 
-    def _mean_image(self) -> tuple[np.ndarray, int]:
-        """The mean training image, uint8 [H, W, 3], and its class; made when a stream is lost for the first time."""
+    def _mean_image(self) -> tuple[np.ndarray, np.ndarray]:
+        """The mean training image, uint8 [H, W, 3], and its prediction; made when a stream is lost for the first time."""
         if self._mean is None:
             image = self._make_mean_image()
-            self._mean = image, int(self._predict(to_float(image[None]))[0])
+            self._mean = image, self._predict(to_float(image[None]))[0]
         return self._mean
 
     def _link(self, num_blocks: int) -> DigitalLink:
@@ -111,7 +113,7 @@ class JpegLdpcScheme:
     def _classify_damaged(self, bits: np.ndarray, num_blocks: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Predictions for undecodable streams ``bits [M, P]``, and which of them were shown as the mean image."""
         mean_image, mean_prediction = self._mean_image()
-        predictions = np.full(len(bits), mean_prediction, np.int64)
+        predictions = np.repeat(mean_prediction[None], len(bits), axis=0)
         lost = np.ones(len(bits), bool)
         if self.jpeg.undecodable == "best-effort":
             for row, (received, blocks) in enumerate(zip(bits, num_blocks, strict=True)):
@@ -190,8 +192,7 @@ class JpegLdpcScheme:
         errors = (outputs["bits"] != outputs["received_bits"]).reshape(*sent.shape, self.block_payload_bits)
         errors &= sent[..., None]
         return {
-            "images": len(batch.labels),
-            "correct": int((outputs["predictions"] == batch.labels).sum()),
+            **self.task.counts(outputs["predictions"], batch.targets(self.task)),
             "bits": int(sent.sum()) * self.block_payload_bits,
             **clustered("bit_errors", errors.sum(axis=(1, 2))),
             "blocks": int(sent.sum()),

@@ -7,16 +7,16 @@ from typing import Any
 import numpy as np
 from keras import ops
 
-from sc_sionna.attacks.objective import cross_entropy_per_image
 from sc_sionna.attacks.victim import CodecVictim
 from sc_sionna.core import rng
 from sc_sionna.core.backend import compile_function
 from sc_sionna.core.errors import UserError
 from sc_sionna.phy.analog_link import AnalogLink
 from sc_sionna.phy.budget import Budget
-from sc_sionna.schemes.base import AirSurface, Batch, BatchKey, Predictor
+from sc_sionna.schemes.base import AirSurface, Batch, BatchKey, Predictor, air_loss
 from sc_sionna.semantic.codec import SemanticCodec, make_masking
 from sc_sionna.settings import LinkSettings
+from sc_sionna.tasks import make_task
 
 
 class JsccScheme:
@@ -35,7 +35,8 @@ class JsccScheme:
             )
         self.link = AnalogLink(link, codec.payload_length // (2 * link.num_streams))
         self._encode = compile_function(codec.encode)
-        self._predict = Predictor(lambda received, keep, snr_db: codec.decode(received, keep, snr_db)["logits"])
+        self.task = make_task(codec.settings)
+        self._predict = Predictor(self.task, codec.decode)
         self._sent: dict[BatchKey, tuple[np.ndarray, np.ndarray]] = {}
         self._error_free: dict[tuple[BatchKey, float], np.ndarray] = {}
 
@@ -63,10 +64,7 @@ class JsccScheme:
         return {"predictions": predictions, "x": x, "x_hat": np.asarray(x_hat), "no_eff": np.asarray(no_eff)}
 
     def counts(self, batch: Batch, outputs: dict[str, Any]) -> dict[str, int]:
-        return {
-            "images": len(batch.labels),
-            "correct": int((outputs["predictions"] == batch.labels).sum()),
-        }
+        return self.task.counts(outputs["predictions"], batch.targets(self.task))
 
     def budget(self, images: np.ndarray) -> Budget:
         symbols = self.codec.payload_length / 2
@@ -85,13 +83,13 @@ class JsccScheme:
         keep, features = self._source(batch)
         x = self.codec.to_symbols(features, self.settings.num_streams)
         y, w = self.link.received(x, snr_db, batch.link_seed(snr_db))
-        codec = self.codec
+        codec, task_loss = self.codec, air_loss(self)
 
-        def loss(y: Any, w_real: Any, w_imag: Any, labels: Any, keep: Any, snr: Any) -> Any:
+        def loss(y: Any, w_real: Any, w_imag: Any, labels: Any, keep: Any, snr: Any, clean: Any) -> Any:
             real, imag = y[..., 0][:, :, None, :], y[..., 1][:, :, None, :]  # [B, U, 1, rx]
             pair = [ops.sum(w_real * real - w_imag * imag, -1), ops.sum(w_real * imag + w_imag * real, -1)]
             received = ops.reshape(ops.stack(pair, -1), (-1, keep.shape[1], codec.settings.code_dim))
-            return cross_entropy_per_image(codec.decode(received, keep, snr), labels, None)
+            return task_loss(codec.decode(received, keep, snr), labels, clean)
 
         w, snr = np.asarray(w), np.full(len(keep), snr_db, np.float32)
-        return AirSurface(np.asarray(y), loss, (w.real.copy(), w.imag.copy(), batch.labels, keep, snr))
+        return AirSurface(np.asarray(y), loss, (w.real.copy(), w.imag.copy(), batch.labels, keep, snr, batch.images))

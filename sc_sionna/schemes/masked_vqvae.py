@@ -8,7 +8,6 @@ from typing import Any, Literal
 import numpy as np
 from keras import ops
 
-from sc_sionna.attacks.objective import cross_entropy_per_image
 from sc_sionna.attacks.victim import CodecVictim
 from sc_sionna.core import rng
 from sc_sionna.core.backend import compile_function
@@ -16,10 +15,11 @@ from sc_sionna.core.errors import UserError
 from sc_sionna.phy.budget import Budget, digital_budget
 from sc_sionna.phy.link import DigitalLink
 from sc_sionna.phy.soft import SoftReceiver
-from sc_sionna.schemes.base import AirSurface, Batch, BatchKey, Predictor
+from sc_sionna.schemes.base import AirSurface, Batch, BatchKey, Predictor, air_loss
 from sc_sionna.semantic.codec import SemanticCodec, make_masking
 from sc_sionna.settings import LinkSettings
 from sc_sionna.sweep.metrics import link_counts
+from sc_sionna.tasks import make_task
 
 Decoding = Literal["hard", "soft"]
 
@@ -50,12 +50,9 @@ class MaskedVqvaeScheme:
         self.masking = make_masking(codec.settings, codec.candidate_positions())
         self.link = DigitalLink(link, codec.payload_length)
         self._encode = compile_function(codec.source)
-
-        def logits(received: Any, keep: Any, snr_db: Any, *sent_mask: Any) -> Any:
-            return codec.decode(received, keep, snr_db, *sent_mask)["logits"]
-
-        self._predict = Predictor(lambda indices, *rest: logits(codebook.decode(indices), *rest))
-        self._predict_soft = Predictor(lambda llr, *rest: logits(codebook.posterior_mean(llr), *rest))
+        self.task = make_task(codec.settings)
+        self._predict = Predictor(self.task, lambda indices, *rest: codec.decode(codebook.decode(indices), *rest))
+        self._predict_soft = Predictor(self.task, lambda llr, *rest: codec.decode(codebook.posterior_mean(llr), *rest))
         self._soft_receiver: SoftReceiver | None = None
         self._sent: dict[tuple[BatchKey, float], Sent] = {}
         self._error_free: dict[tuple[BatchKey, float], np.ndarray] = {}
@@ -121,8 +118,7 @@ class MaskedVqvaeScheme:
         blocks = self.link.framing.to_blocks(bit_errors.astype(np.int32)).any(axis=-1) | outputs["erased_blocks"]
         index_errors = outputs["indices"] != outputs["received_indices"]
         return {
-            "images": len(batch.labels),
-            "correct": int((outputs["predictions"] == batch.labels).sum()),
+            **self.task.counts(outputs["predictions"], batch.targets(self.task)),
             **link_counts(bit_errors, blocks, index_errors),
         }
 
@@ -151,12 +147,13 @@ class MaskedVqvaeScheme:
         sent = self._source(batch, snr_db)
         y, w, no_eff = self.link.received(sent.bits, snr_db, batch.link_seed(snr_db))
 
-        def loss(y: Any, w: Any, no_eff: Any, labels: Any, keep: Any, snr: Any) -> Any:
+        task_loss = air_loss(self)
+
+        def loss(y: Any, w: Any, no_eff: Any, labels: Any, keep: Any, snr: Any, clean: Any) -> Any:
             if receiver is None:
                 raise UserError(f"link.crc = {crc!r}: a gradient over the air needs index payloads; set crc = 'none'")
-            outputs = codec.decode(codebook.posterior_mean(receiver(y, w, no_eff)), keep, snr)
-            return cross_entropy_per_image(outputs, labels, None)
+            return task_loss(codec.decode(codebook.posterior_mean(receiver(y, w, no_eff)), keep, snr), labels, clean)
 
         snr = np.full(len(sent.keep), snr_db, np.float32)
         received = ops.convert_to_numpy(y).reshape(len(sent.keep), -1, y.shape[-1])
-        return AirSurface(received, loss, (w, no_eff, batch.labels, sent.keep, snr))
+        return AirSurface(received, loss, (w, no_eff, batch.labels, sent.keep, snr, batch.images))

@@ -1,13 +1,14 @@
-"""The semantic codec: encoder, bottleneck, decoder and heads as one Keras model.
+"""The semantic codec: encoder, bottleneck, decoder and the heads of its task as one Keras model.
 
 images ─ Encoder ─ to_code ─ Codebook.encode ─▶ indices ~~~ link ~~~▶ received indices
   keep ─────┘ └─ importance (FIM)                                        │
-logits, image ◀─ heads ─ Decoder ◀─ Codebook.straight_through ───────────┘
+outputs, image ◀─ heads ─ Decoder ◀─ Codebook.straight_through ───────────┘
                             └─ keep, snr_db
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import keras
@@ -16,7 +17,7 @@ from keras import layers, ops
 
 from sc_sionna.core.plugins import resolve
 from sc_sionna.semantic.codebook import Codebook
-from sc_sionna.semantic.decoder import ClassifyHead, Decoder, ReconstructHead
+from sc_sionna.semantic.decoder import Decoder, ReconstructHead
 from sc_sionna.semantic.encoder import Encoder
 from sc_sionna.semantic.importance import candidate_positions
 from sc_sionna.semantic.index_mapper import IndexMapper
@@ -55,6 +56,10 @@ class SemanticCodec(keras.Model):
     """Masked VQ-VAE (Sec. III), or the same ViT with another bottleneck: ``"analog"`` sends the features themselves as
     complex symbols (the JSCC scheme of Sec. V), ``"none"`` sends nothing (a plain ViT).
 
+    settings : sizes and parts
+    heads : makes the layers from tokens to a task's outputs, by the name of the output; a layer's own name is its place in
+        the file of weights. :func:`sc_sionna.tasks.make_codec` gives those of the task that the settings name
+
     Input
     -----
     images : [B, H, W, 3], float in [0, 1]
@@ -70,19 +75,24 @@ class SemanticCodec(keras.Model):
     Output
     ------
     dict with ``features`` [B, N, D], ``indices`` and ``received_indices`` [B, N] (codebook only), ``tokens``
-    [B, P, decoder_dim], ``logits`` [B, C] and ``image`` [B, H, W, 3]. Where the settings ask for it also
-    ``importance_logits``, a list of [B, C], one of each FIM; ``sent_mask`` [B, N], bool, with class-conditional importance:
-    the features that are sent, the others are mask tokens at the receiver; ``representatives`` [B, N], int32, with a
-    similarity threshold: the position whose index is sent for each feature.
+    [B, P, decoder_dim], ``image`` [B, H, W, 3] and those of the heads, for classes ``logits`` [B, C]. Where the
+    settings ask for it also ``importance_logits``, a list of [B, C], one of each FIM; ``sent_mask`` [B, N], bool, with
+    class-conditional importance: the features that are sent, the others are mask tokens at the receiver;
+    ``representatives`` [B, N], int32, with a similarity threshold: the position whose index is sent for each feature.
     """
 
-    def __init__(self, settings: CodecSettings, **kwargs: Any) -> None:
+    def __init__(self, settings: CodecSettings, heads: Callable[[], Mapping[str, layers.Layer]], **kwargs: Any) -> None:
         # float32 here, whatever the policy of the layers: indices and losses must not depend on rounded features
         super().__init__(dtype="float32", **kwargs)
         self.settings = settings
         self.encoder = Encoder(settings, name="encoder")
         self.decoder = Decoder(settings, name="decoder")
-        self.classify = ClassifyHead(settings, name="classify")
+        # a head is an attribute under its own name, by which Keras stores its weights; made here, as the order of making
+        # layers decides their initial weights
+        self._head_of: dict[str, str] = {}
+        for output, head in heads().items():
+            self._head_of[output] = head.name
+            setattr(self, head.name, head)
         self.reconstruct = ReconstructHead(settings, name="reconstruct")
         self.codebook: Codebook | None = None
         if settings.bottleneck != "none":
@@ -184,9 +194,13 @@ class SemanticCodec(keras.Model):
         return bits
 
     def decode(self, received: Any, keep: Any, snr_db: Any, sent_mask: Any = None) -> dict[str, Any]:
-        """Receiver: received features ``[B, N, D]`` to tokens, logits and image; mask tokens out of ``sent_mask``."""
+        """Receiver: received features ``[B, N, D]`` to tokens, the task's outputs and the image.
+
+        Kept patches out of ``sent_mask`` are mask tokens.
+        """
         tokens = self.decoder(received, keep, snr_db, sent_mask)
-        return {"tokens": tokens, "logits": self.classify(tokens), "image": self.reconstruct(tokens)}
+        answers = {output: getattr(self, name)(tokens) for output, name in self._head_of.items()}
+        return {"tokens": tokens, **answers, "image": self.reconstruct(tokens)}
 
     def receive(self, features: Any, indices: Any, flips: Any, representatives: Any = None) -> tuple[Any, Any]:
         """Received features and indices after the error pattern ``flips``; straight-through gradient.

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -22,10 +23,11 @@ from sc_sionna.core.errors import UserError
 from sc_sionna.core.lock import ProcessLock
 from sc_sionna.semantic.codec import SemanticCodec
 from sc_sionna.semantic.h5_layout import REMEDY, half_precision, numbers_in, plain_arrays
-from sc_sionna.settings import Preset, settings_hash
+from sc_sionna.settings import CodecSettings, Preset, settings_hash
 
 PACKAGED = Path(__file__).parent.parent / "weights"
 FORMAT = 2
+MakeCodec = Callable[[CodecSettings], SemanticCodec]
 FIELDS = ("format", "preset", "metric", "command", "sha256", "description_sha256")
 MAX_DESCRIPTION = 2**24  # bytes; the noise energy of many patches is the longest setting
 
@@ -149,10 +151,15 @@ def identity(preset: Preset, description: dict[str, Any]) -> str:
 
 
 def load_codec(
-    preset_name: str, system: str, folder: Path | None = None, changes: dict[str, Any] | None = None
+    make_codec: MakeCodec,
+    preset_name: str,
+    system: str,
+    folder: Path | None = None,
+    changes: dict[str, Any] | None = None,
 ) -> tuple[SemanticCodec, Preset]:
     """A codec with stored weights and the settings that it was trained with; ``folder`` defaults to the package's.
 
+    make_codec : makes the untrained codec of settings, with the head of its task
     changes : settings of the codec that differ from those in training; none that changes a weight's shape
 
     Raises
@@ -164,10 +171,10 @@ def load_codec(
     preset, _ = read_description(folder, preset_name, system)
     preset = preset.with_(codec=preset.codec.with_(**(changes or {})))
     path = (folder or PACKAGED) / f"{weights_name(preset_name, system)}.weights.h5"
-    return _build(preset, path), preset
+    return _build(make_codec, preset, path), preset
 
 
-def _build(preset: Preset, path: Path) -> SemanticCodec:
+def _build(make_codec: MakeCodec, preset: Preset, path: Path) -> SemanticCodec:
     """The codec of ``preset`` with the weights of ``path``, which are compared with it before anything is read."""
     stored = plain_arrays(path)
     # the description asks for a model of this size before its exact shapes are known: memory follows the file
@@ -177,7 +184,7 @@ def _build(preset: Preset, path: Path) -> SemanticCodec:
             f"{path}: holds {numbers_in(stored)} numbers, its description asks for about {preset.codec.num_weights}; "
             f"{REMEDY}"
         )
-    model = SemanticCodec(preset.codec).initialise()
+    model = make_codec(preset.codec).initialise()
     wanted = Counter((tuple(v.shape), _stored_dtype(v.dtype)) for v in model.variables)
     found = Counter(stored)
     if wanted != found:
@@ -218,14 +225,14 @@ def _refuse_non_finite(path: Path, model: SemanticCodec, remedy: str, as_type: A
             raise UserError(f"{path}: {bad} weights of {where} are not finite numbers; {remedy}")
 
 
-def warm_start(model: SemanticCodec, path: Path) -> set[str]:
+def warm_start(make_codec: MakeCodec, model: SemanticCodec, path: Path) -> set[str]:
     """Take from stored weights every variable that ``model`` has under the same name and shape; returns their names.
 
     A scheme starts so from one that lacks its modules, or has others. UserError for weights that cannot be used, and where
     not even the encoder fits.
     """
     preset, _ = _described_beside(path)
-    stored = {place(v): v for v in _build(preset, path).variables}
+    stored = {place(v): v for v in _build(make_codec, preset, path).variables}
     taken: set[str] = set()
     for variable in model.variables:
         other = stored.get(place(variable))

@@ -27,13 +27,13 @@ class EncoderSettings(Settings):
 
 
 class DecoderSettings(Settings):
-    """The light decoder and the classifier behind it."""
+    """The light decoder and the task's head behind it."""
 
     dim: int = Field(64, ge=4, le=4096, description="the width of the light decoder")
     depth: int = Field(2, ge=0, le=64, description="the number of ViT blocks of the light decoder")
     num_heads: int = Field(4, ge=1, le=256, description="the decoder's attention heads; it divides its width")
     mlp_ratio: float = Field(2.0, gt=0, le=16, description="the hidden width of a block's MLP over its width")
-    head_dim: int = Field(128, ge=4, le=4096, description="the width of the classifier's three fully-connected layers")
+    head_dim: int = Field(128, ge=4, le=4096, description="the width of the head's fully-connected layers")
     knows_snr: bool = Field(False, description="true to feed the SNR to the decoder; train over a range then")
 
     @model_validator(mode="after")
@@ -131,6 +131,7 @@ class SimilaritySettings(Settings):
 class CodecSettings(Settings):
     """The semantic codec: masked VQ-VAE of Sec. III, or the same ViT with another bottleneck."""
 
+    task: PluginName = Field("classification", description="the task whose head is behind the decoder, or module:Class")
     image_size: int = Field(32, ge=4, le=1024, description="the height and width of the square images, in pixels")
     patch_size: int = Field(4, ge=1, le=64, description="the side of a patch in pixels; it divides image_size")
     num_classes: int = Field(10, ge=2, le=65536, description="the number of classes")

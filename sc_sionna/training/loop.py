@@ -20,26 +20,27 @@ from keras import ops
 from sc_sionna.attacks.source import SourceAttack, SourceAttackSettings
 from sc_sionna.attacks.victim import CodecVictim
 from sc_sionna.core import rng
-from sc_sionna.core.backend import compile_function
 from sc_sionna.core.errors import UserError
 from sc_sionna.data.common import Images, to_float
 from sc_sionna.semantic.codebook import usage
 from sc_sionna.semantic.codec import SemanticCodec, make_masking
-from sc_sionna.semantic.content import payload_content, variance_within
-from sc_sionna.semantic.weights import file_identity, place, warm_start
+from sc_sionna.semantic.weights import file_identity, place
 from sc_sionna.settings import Preset, TrainSettings
+from sc_sionna.tasks import make_codec, make_task, noise_loss, warm_start
 from sc_sionna.training import checkpoint
 from sc_sionna.training.augment import augment
 from sc_sionna.training.channel import TrainingChannel, random_arrivals
 from sc_sionna.training.optimizer import make_optimizer, precision
 from sc_sionna.training.run_folder import RunFolder, inputs_of, log_line
 from sc_sionna.training.step import make_step, stages_of
-
-EVAL_BATCH = 256
+from sc_sionna.training.validation import Validation
 
 
 class Trainer:
     """Trains the codec of a preset; ``run()`` returns the model with the weights of the best validation epoch.
+
+    The stages are called "reconstruct", masked pre-training, and "classify", the codec's task, whichever it is: random
+    streams, logs and checkpoints know them by these names.
 
     preset : settings of the scheme
     train, val : images of the training and the validation split
@@ -71,7 +72,8 @@ class Trainer:
         self.folder, self.fresh, self.workers = RunFolder(run_dir), fresh, workers
         rng.set_global_seeds(self.settings.seed, "weights")
         with precision(self.settings.precision):
-            self.model = SemanticCodec(preset.codec).initialise()
+            self.model = make_codec(preset.codec).initialise()
+        self.task = make_task(preset.codec)
         # the epoch, counted over all stages, before which the codebook is taken from the features; None where it is there
         self.codebook_epoch = None if self.model.codebook is None else self.settings.continuous_epochs
         if start_from is not None:
@@ -81,6 +83,7 @@ class Trainer:
         self.masking = make_masking(preset.codec)
         self.channel = TrainingChannel(preset, self.model, run_dir)
         self.attack = self._make_attack()
+        self.validation = Validation(self.model, self.task, val, self.settings, self.masking, self.channel, self.attack)
         pretrain = 0 if start_from is not None else self.settings.pretrain_epochs
         self.stages = [("reconstruct", pretrain), ("classify", self.settings.epochs)]
         if not any(epochs for _, epochs in self.stages):
@@ -93,7 +96,6 @@ class Trainer:
             )
         self.best: list[np.ndarray] | None = None
         started = None if start_from is None else file_identity(start_from)
-        self._forwards: dict[bool, Callable[..., Any]] = {}
         self.state: dict[str, Any] = {
             "format": checkpoint.FORMAT,
             "inputs": inputs_of(preset, train, val, started, self.channel.calibration_sha256, code),
@@ -110,7 +112,13 @@ class Trainer:
         s = self.settings
         if s.attack_epsilon == 0:
             return None
-        settings = SourceAttackSettings(epsilon=s.attack_epsilon, steps=s.attack_steps, batch_size=s.batch_size)
+        settings = SourceAttackSettings(
+            epsilon=s.attack_epsilon,
+            steps=s.attack_steps,
+            batch_size=s.batch_size,
+            loss=self.task.noise_loss,
+            random_start=noise_loss(self.task.noise_loss).flat_at_clean,
+        )
         return SourceAttack(CodecVictim(self.model, self.masking, snr_db=s.snr_db), settings)
 
     # ------------------------------------------------------------------ one epoch
@@ -124,7 +132,7 @@ class Trainer:
         for start in range(0, len(order), self.settings.batch_size):
             chosen = order[start : start + self.settings.batch_size]
             pixels = augment(self.train.pixels[chosen], self.settings.shift, self.settings.flip, generator)
-            yield to_float(pixels), self.train.labels[chosen]
+            yield self.task.pose(to_float(pixels), self.train.labels[chosen], generator)
 
     def _ramp(self, share: float, task: str, epoch: int) -> float:
         """From 0 to 1 over the first ``share`` of a stage's epochs."""
@@ -145,6 +153,7 @@ class Trainer:
             )
         for clean, labels in self._batches(generator):
             images = clean if attack is None else attack.craft(clean, labels, generator).images
+            labels = self.task.targets(clean, labels)
             keep = self.masking(len(images), generator)
             snr_db = self.channel.draw_snr(len(images), generator)
             # masked pre-training is error-free: with the channel in it the encoder settles on means
@@ -173,68 +182,6 @@ class Trainer:
         return line
 
     # ------------------------------------------------------------------ validation and the whole run
-
-    def _forward(self, quantise: bool) -> Callable[..., Any]:
-        if quantise not in self._forwards:
-            model = self.model
-            self._forwards[quantise] = compile_function(
-                lambda *inputs: model(*inputs, quantise=quantise, training=False)
-            )
-        return self._forwards[quantise]
-
-    def validate(self, task: str, quantise: bool = True) -> float:
-        """Accuracy (or minus the reconstruction error) on the validation split, with fixed draws of the training channel.
-
-        Under adversarial training it is the accuracy on images with semantic noise of the full strength.
-        """
-        s, forward = self.settings, self._forward(quantise)
-        total = 0.0
-        for start in range(0, len(self.val), EVAL_BATCH):
-            clean = to_float(self.val.pixels[start : start + EVAL_BATCH])
-            labels = self.val.labels[start : start + EVAL_BATCH]
-            images = clean
-            if self.attack is not None and task == "classify":
-                images = self.attack.craft(clean, labels, rng.generator(s.seed, "validation attack", start)).images
-            for repeat in range(s.val_repeats):
-                generator = rng.generator(s.seed, "validation", repeat, start)
-                keep = self.masking(len(images), generator)
-                snr_db = self.channel.draw_snr(len(images), generator)
-                error = self.channel.error(images, keep, snr_db, generator, error_free=task == "reconstruct")
-                outputs = forward(images, keep, snr_db, error)
-                if task == "classify":
-                    total += float((ops.convert_to_numpy(outputs["logits"]).argmax(-1) == labels).sum())
-                else:
-                    squared = (ops.convert_to_numpy(outputs["image"]) - clean) ** 2
-                    total -= float(squared.mean(axis=(1, 2, 3)).sum())
-        return total / (s.val_repeats * len(self.val))
-
-    def inspect(self, task: str, quantise: bool = True) -> dict[str, Any]:
-        """What the payload of the validation split carries, error-free, with one draw of the mask for each image.
-
-        ``variance_within`` of the features, the numbers of :func:`payload_content` where they are quantised, and
-        ``val_error_free``, the accuracy, for classification. Before there is a classifier the entropy of an index is that
-        given its position alone. Nothing for a codec without a link.
-        """
-        if self.channel.payload == 0:
-            return {}
-        found: dict[str, list[np.ndarray]] = {"features": [], "indices": [], "keep": [], "predicted": []}
-        for start in range(0, len(self.val), EVAL_BATCH):
-            images = to_float(self.val.pixels[start : start + EVAL_BATCH])
-            generator = rng.generator(self.settings.seed, "validation", 0, start)
-            keep = self.masking(len(images), generator)
-            outputs = self._forward(quantise)(images, keep, self.channel.draw_snr(len(images), generator), None)
-            values = {name: ops.convert_to_numpy(outputs[name]) for name in ("features", "indices") if name in outputs}
-            predicted = ops.convert_to_numpy(outputs["logits"]).argmax(-1)
-            values |= {"keep": keep, "predicted": predicted if task == "classify" else np.zeros_like(predicted)}
-            for name, value in values.items():
-                found[name].append(value)
-        predicted = np.concatenate(found["predicted"])
-        line: dict[str, Any] = {"variance_within": variance_within(np.concatenate(found["features"]))}
-        if task == "classify":
-            line["val_error_free"] = float((predicted == self.val.labels).mean())
-        if found["indices"]:
-            line |= payload_content(np.concatenate(found["indices"]), np.concatenate(found["keep"]), predicted)
-        return line
 
     def _initialise_codebook(self) -> None:
         """Codebook vectors by k-means from the features of the present encoder."""
@@ -296,8 +243,8 @@ class Trainer:
     ) -> None:
         started = time.monotonic()
         line = self._epoch(step, task, epoch, quantise)
-        metric = self.validate(task, quantise)
-        content = self.inspect(task, quantise)
+        metric = self.validation.score(task, quantise)
+        content = self.validation.content(task, quantise)
         best = self.state["best_metric"]
         if math.isfinite(metric) and (best is None or metric >= best):
             self.state |= {"best_metric": metric, "best_content": content}

@@ -14,6 +14,7 @@ from keras import ops
 from sc_sionna.core.backend import compile_function, value_and_grad
 from sc_sionna.semantic.codec import SemanticCodec
 from sc_sionna.settings import TrainSettings
+from sc_sionna.tasks import make_task
 from sc_sionna.training.losses import task_losses
 from sc_sionna.training.parallel import in_parts
 from sc_sionna.training.perturbation import perturbed
@@ -77,7 +78,7 @@ def _descent(
     model: SemanticCodec, settings: TrainSettings, task: str, optimizer: Any, stage: Stage, quantise: bool, workers: int
 ) -> tuple[bool, Callable[..., Any]]:
     """Whether a stage takes the images with noise, and its descent ``(images, labels, keep, snr_db, error, arrived)``."""
-    variables = model.trainable_variables
+    variables, logged = model.trainable_variables, make_task(model.settings).logged
     weights = settings.label_smoothing, settings.reconstruction_weight
 
     def of_part(images: Any, labels: Any, keep: Any, snr_db: Any, error: Any, arrived: Any = None) -> Any:
@@ -86,8 +87,7 @@ def _descent(
             terms = task_losses(model, outputs, images, labels, keep, task, *weights)
             if stage.terms is not None:
                 terms = {name: value for name, value in terms.items() if name in stage.terms}
-            hits = ops.mean(ops.cast(ops.equal(ops.argmax(outputs["logits"], axis=-1), labels), "float32"))
-            counted = {k: ops.stop_gradient(v) for k, v in {**terms, "train_accuracy": hits}.items()}
+            counted = {k: ops.stop_gradient(v) for k, v in {**terms, **logged(outputs, labels)}.items()}
             return sum(terms.values()), (counted, outputs.get("indices"), outputs["features"])
 
         (total, aux), gradients = value_and_grad(loss, variables)

@@ -7,7 +7,8 @@ import pytest
 from sc_sionna.attacks.checks import Finding, backward_pass, findings, gradient_health, raise_on
 from sc_sionna.attacks.victim import CodecVictim
 from sc_sionna.core.errors import UserError
-from sc_sionna.semantic.codec import SemanticCodec, make_masking
+from sc_sionna.semantic.codec import make_masking
+from sc_sionna.tasks import make_codec
 from tests.attacks import BrokenVictim, FlatVictim, LinearVictim, SteppedVictim, middle_grey
 from tests.blocks import TINY
 
@@ -29,7 +30,7 @@ def failed(found):
 class TestGradientHealth:
     def test_codec_passes(self):
         keras.utils.set_random_seed(0)
-        victim = CodecVictim(SemanticCodec(TINY).initialise(), make_masking(TINY))
+        victim = CodecVictim(make_codec(TINY).initialise(), make_masking(TINY))
         images = np.random.default_rng(0).random((4, 16, 16, 3)).astype(np.float32)
         found = gradient_health(victim, images, np.arange(4), np.random.default_rng(0), draws=2, batch_size=4)
         assert len(found) == 6

@@ -12,8 +12,9 @@ from sc_sionna.attacks.source import SourceAttack, SourceAttackSettings, SourceD
 from sc_sionna.attacks.victim import CodecVictim
 from sc_sionna.core.backend import compile_function
 from sc_sionna.core.errors import UserError
-from sc_sionna.semantic.codec import SemanticCodec, make_masking
+from sc_sionna.semantic.codec import make_masking
 from sc_sionna.semantic.masking import FixedMasking, MaskingAmong, NoiseRelatedMasking, UniformMasking
+from sc_sionna.tasks import make_codec
 from tests.attacks import LinearVictim, MaskedLinearVictim, SteppedVictim, middle_grey
 from tests.blocks import TINY
 
@@ -31,7 +32,7 @@ def flips(count, generator):
 @pytest.fixture(scope="module")
 def codec():
     keras.utils.set_random_seed(0)
-    return SemanticCodec(TINY).initialise()
+    return make_codec(TINY).initialise()
 
 
 @pytest.fixture(scope="module")

@@ -7,11 +7,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sc_sionna.attacks.ball import ascent_direction, random_sign_noise
-from sc_sionna.attacks.objective import ATTACK_LOSSES, Objective, correct, cross_entropy_per_image, margin
+from sc_sionna.attacks.objective import Objective
 from sc_sionna.attacks.source import SourceAttack, SourceAttackSettings
 from sc_sionna.attacks.victim import CodecVictim
 from sc_sionna.core.errors import UserError
-from sc_sionna.semantic.codec import SemanticCodec, make_masking
+from sc_sionna.semantic.codec import make_masking
+from sc_sionna.tasks import NOISE_LOSSES, make_codec
+from sc_sionna.tasks.classification import correct, cross_entropy_per_image, margin
 from tests.attacks import FlatVictim, LinearVictim, MaskedLinearVictim, SteppedVictim, middle_grey
 from tests.blocks import TINY
 
@@ -27,7 +29,7 @@ def flips(count, generator):
 @pytest.fixture(scope="module")
 def codec():
     keras.utils.set_random_seed(0)
-    return SemanticCodec(TINY).initialise()
+    return make_codec(TINY).initialise()
 
 
 @pytest.fixture(scope="module")
@@ -119,7 +121,7 @@ class TestObjective:
     def test_gradient_is_the_mean_over_draws(self):
         images, labels = middle_grey()
         victim = MaskedLinearVictim()
-        many, one = (Objective(victim, ATTACK_LOSSES["cross_entropy"], draws, 2) for draws in (4, 1))
+        many, one = (Objective(victim, NOISE_LOSSES["cross_entropy"], draws, 2) for draws in (4, 1))
         (masks,) = many.draw(3, seeded())
         loss, gradient = many.gradient(images, (labels, images), (masks,))
         by_draw = [one.gradient(images, (labels, images), (masks.reshape(3, 4, 4, 4, 1)[:, d],)) for d in range(4)]
@@ -160,7 +162,7 @@ class TestCodec:
     )
     def test_image_gradient_is_finite_and_not_zero_at_inference(self, codec, photos, relaxation, channel):
         victim = CodecVictim(codec, make_masking(TINY), channel, relaxation=relaxation)
-        objective = Objective(victim, ATTACK_LOSSES["cross_entropy"], 2, 4)
+        objective = Objective(victim, NOISE_LOSSES["cross_entropy"], 2, 4)
         images, labels = photos
         _, gradient = objective.gradient(images, (labels, images), objective.draw(4, seeded()))
         assert np.isfinite(gradient).all()
@@ -168,11 +170,11 @@ class TestCodec:
 
     def test_plain_vit_has_a_gradient_too(self, photos):
         plain = TINY.with_(bottleneck="none", decoder={"knows_snr": True})
-        victim = CodecVictim(SemanticCodec(plain).initialise(), make_masking(plain), snr_db=3.0)
+        victim = CodecVictim(make_codec(plain).initialise(), make_masking(plain), snr_db=3.0)
         crafted = SourceAttack(victim, SourceAttackSettings(epsilon=0.1, steps=3)).craft(*photos, seeded())
         assert np.abs(crafted.images - photos[0]).max() == pytest.approx(0.1, abs=1e-6)
 
-    @pytest.mark.parametrize("loss", list(ATTACK_LOSSES))
+    @pytest.mark.parametrize("loss", list(NOISE_LOSSES))
     def test_every_loss_rises_more_than_under_random_signs(self, codec, photos, loss):
         victim = CodecVictim(codec, make_masking(TINY), flips)
         chosen = SourceAttackSettings(epsilon=0.05, steps=10, loss=loss, draws=4, random_start=True, batch_size=4)
@@ -210,7 +212,7 @@ class TestCodec:
 
     def test_soft_quantiser_meets_the_hard_one_as_it_cools(self, photos):
         full = TINY.with_(importance={"layers": (0,)}, similarity={"threshold": 0.5})
-        codec, keep, errors = SemanticCodec(full).initialise(), make_masking(TINY)(4, seeded(8)), flips(4, seeded(9))
+        codec, keep, errors = make_codec(full).initialise(), make_masking(TINY)(4, seeded(8)), flips(4, seeded(9))
 
         def outputs(**how):
             victim = CodecVictim(codec, make_masking(TINY), flips, snr_db=3.0, **how)
@@ -302,7 +304,7 @@ def test_bad_victims_are_one_clear_line(codec, change, words):
 
 
 def test_what_belongs_to_a_codebook_or_a_told_snr_is_asked_for():
-    plain = SemanticCodec(TINY.with_(bottleneck="none", decoder={"knows_snr": True})).initialise()
+    plain = make_codec(TINY.with_(bottleneck="none", decoder={"knows_snr": True})).initialise()
     with pytest.raises(UserError, match="bottleneck = 'none' has none"):
         CodecVictim(plain, make_masking(TINY), flips, snr_db=3.0)
     with pytest.raises(UserError, match="set it in dB"):

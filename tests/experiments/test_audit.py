@@ -16,8 +16,8 @@ from sc_sionna.experiments import audit as audit_module
 from sc_sionna.experiments.audit import WORST, Audit, AuditSettings
 from sc_sionna.schemes import JsccScheme, MaskedVqvaeScheme, available
 from sc_sionna.schemes.victims import AnalogVictim, adaptive_victims
-from sc_sionna.semantic.weights import load_codec
 from sc_sionna.settings import LinkSettings
+from sc_sionna.tasks import load_codec
 from sc_sionna.training.calibration_file import write_calibration
 from sc_sionna.training.channel import calibration_key
 

@@ -16,9 +16,9 @@ from sc_sionna.core.errors import UserError
 from sc_sionna.experiments.accuracy import AccuracySettings
 from sc_sionna.experiments.base import run_and_save
 from sc_sionna.experiments.error_rates import ErrorRateExperiment, ErrorRateSettings
-from sc_sionna.semantic.weights import load_codec
 from sc_sionna.settings import settings_hash
 from sc_sionna.sweep.record import content_hash
+from sc_sionna.tasks import load_codec
 from tests.sims.helpers import invoke_sim
 
 FOREIGN = "import pathlib\npathlib.Path(__file__).with_name('ran').touch()\n"

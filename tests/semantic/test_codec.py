@@ -10,12 +10,14 @@ from sc_sionna.core.backend import compile_function, value_and_grad, value_and_i
 from sc_sionna.core.errors import UserError
 from sc_sionna.data import load
 from sc_sionna.data.common import to_float
-from sc_sionna.semantic.codec import SemanticCodec, make_masking
+from sc_sionna.semantic.codec import make_masking
 from sc_sionna.semantic.masking import gather_kept, scatter_kept
 from sc_sionna.semantic.patches import patchify
-from sc_sionna.semantic.weights import PACKAGED, load_codec
+from sc_sionna.semantic.weights import PACKAGED
 from sc_sionna.settings import CodecSettings
-from sc_sionna.training.losses import masked_reconstruction, mean_cross_entropy, task_losses
+from sc_sionna.tasks import load_codec, make_codec
+from sc_sionna.tasks.classification import mean_cross_entropy
+from sc_sionna.training.losses import masked_reconstruction, task_losses
 from sc_sionna.training.optimizer import precision
 from tests.blocks import TINY
 
@@ -28,7 +30,7 @@ def batch(count=4):
 
 @pytest.fixture(scope="module")
 def codec():
-    return SemanticCodec(TINY).initialise()
+    return make_codec(TINY).initialise()
 
 
 def test_encoder_sees_only_the_kept_patches(codec):
@@ -83,7 +85,7 @@ def test_cross_entropy_and_masked_error_by_hand():
 
 
 def test_plain_vit_has_no_codebook():
-    codec = SemanticCodec(TINY.with_(bottleneck="none", masking={"ratio": 0.0})).initialise()
+    codec = make_codec(TINY.with_(bottleneck="none", masking={"ratio": 0.0})).initialise()
     images, _, snr = batch()
     outputs = codec(images, np.tile(np.arange(16, dtype=np.int32), (4, 1)), snr)
     assert set(outputs) == {"features", "tokens", "logits", "image"}
@@ -125,7 +127,7 @@ def test_a_step_under_mixed_bfloat16_has_finite_gradients(task, importance):
         similarity={"weight": 0.1},
     )
     with precision("mixed_bfloat16"):
-        codec = SemanticCodec(settings).initialise()
+        codec = make_codec(settings).initialise()
     assert codec.encoder.blocks[0].compute_dtype == "bfloat16"
     images, keep, snr = batch()
     labels = np.array([1, 2, 3, 4], np.int32)

@@ -14,9 +14,10 @@ from sc_sionna.core.errors import UserError
 from sc_sionna.data import load
 from sc_sionna.data.common import to_float
 from sc_sionna.semantic.codec import SemanticCodec, make_masking
-from sc_sionna.semantic.weights import PACKAGED, load_codec, read_description, save_weights, sealed
+from sc_sionna.semantic.weights import PACKAGED, read_description, save_weights, sealed
 from sc_sionna.settings import Preset
 from sc_sionna.settings.presets import make_preset
+from sc_sionna.tasks import load_codec, make_codec
 from sc_sionna.training.channel import load_calibrated
 from tests.training.test_loop import small_preset
 
@@ -25,7 +26,7 @@ NAME = "digits-masked-vqvae"
 
 @pytest.fixture(scope="module")
 def model() -> SemanticCodec:
-    return SemanticCodec(small_preset().codec).initialise()
+    return make_codec(small_preset().codec).initialise()
 
 
 @pytest.fixture
@@ -130,7 +131,7 @@ def test_a_folder_that_cannot_be_written_is_one_line(tmp_path: Path, model: Sema
 def test_an_interrupted_rewrite_is_noticed(stored: Path, model: SemanticCodec, monkeypatch: pytest.MonkeyPatch) -> None:
     """Killed between its two files, a rewrite leaves weights that their description does not name."""
     monkeypatch.setattr("sc_sionna.semantic.weights.write_text", lambda *a: (_ for _ in ()).throw(KeyboardInterrupt))
-    changed = SemanticCodec(small_preset().codec).initialise()
+    changed = make_codec(small_preset().codec).initialise()
     with pytest.raises(KeyboardInterrupt):
         save_weights(stored, small_preset(), changed, {}, "")
     with pytest.raises(UserError, match="SHA-256 differs"):

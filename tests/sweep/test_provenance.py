@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from sc_sionna.attacks.threats import source_threat
-from sc_sionna.experiments.accuracy import AccuracyJob, AccuracySettings
+from sc_sionna.experiments.accuracy import AccuracyExperiment, AccuracySettings
 from sc_sionna.experiments.base import record_of, run_job
 from sc_sionna.sweep import Store, compare, exactness, provenance
 from sc_sionna.sweep.provenance import processor_class
@@ -36,7 +36,7 @@ def test_the_class_names_instruction_set_threads_and_what_chooses_kernels(monkey
 def test_an_attacked_sweep_keeps_what_was_crafted_and_where(tiny_weights: Path, tmp_path: Path) -> None:
     threat = {"noise": source_threat(0.1, steps=2)}
     settings = AccuracySettings(systems=("masked-vqvae",), snr_db=(3, 40), max_images=8, batch_size=4, threats=threat)
-    job = AccuracyJob(settings, weights=tiny_weights)
+    job = AccuracyExperiment(settings, weights=tiny_weights)
     results, seconds = run_job(job, tmp_path / "s.sqlite", quiet=True)
     record = record_of(job, "noise", results, seconds)
     assert record.device["processors"] == [processor_class()]

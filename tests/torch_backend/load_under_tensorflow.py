@@ -17,9 +17,10 @@ def test_outputs_agree():
     from sc_sionna.attacks.victim import CodecVictim
     from sc_sionna.data import load
     from sc_sionna.semantic.codec import make_masking
-    from sc_sionna.semantic.weights import load_codec
 
     assert keras.backend.backend() == "tensorflow"
+    from sc_sionna.tasks import load_codec
+
     with np.load(EXCHANGE / "outputs.npz", allow_pickle=False) as stored:
         expected = {name: stored[name] for name in stored.files}
     model, _ = load_codec("digits", "masked-vqvae", EXCHANGE)

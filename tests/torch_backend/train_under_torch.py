@@ -25,9 +25,10 @@ def test_two_steps_and_weights_for_tensorflow():
     from sc_sionna.data import load
     from sc_sionna.data.common import to_float
     from sc_sionna.semantic.codec import make_masking
-    from sc_sionna.semantic.weights import load_codec, save_weights
+    from sc_sionna.semantic.weights import save_weights
     from sc_sionna.settings import Preset
     from sc_sionna.settings.presets import make_preset
+    from sc_sionna.tasks import load_codec
     from sc_sionna.training.loop import Trainer
 
     train = {"epochs": 1, "pretrain_epochs": 1, "batch_size": 64, "val_repeats": 1}

@@ -18,6 +18,7 @@ from sc_sionna.phy.link import DigitalLink
 from sc_sionna.semantic.codec import SemanticCodec
 from sc_sionna.semantic.weights import read_description, save_weights
 from sc_sionna.settings import LinkSettings, Preset, TrainSettings
+from sc_sionna.tasks import make_codec
 from sc_sionna.training.channel import (
     AnalogChannel,
     CalibratedChannel,
@@ -108,11 +109,11 @@ def test_codebook_vectors_are_features_of_the_encoder_as_it_is_when_the_quantise
 def test_the_best_epoch_is_one_with_the_quantiser(images: Parts, tmp_path: Path) -> None:
     """Unquantised features reconstruct better; weights of such an epoch would have an untrained codebook."""
     trainer = Trainer(recipe(epochs=0), *images, tmp_path)
-    real = trainer.validate
-    trainer.validate = lambda task, quantise=True: real(task, quantise) if quantise else 1.0
+    real = trainer.validation.score
+    trainer.validation.score = lambda task, quantise=True: real(task, quantise) if quantise else 1.0
     trainer.run()
     assert trainer.state["best_metric"] is None  # of the stage that comes next
-    model = SemanticCodec(trainer.preset.codec).initialise()
+    model = make_codec(trainer.preset.codec).initialise()
     model.set_weights(trainer.model.get_weights())
     log = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
     assert [line["best_val"] for line in log[:2]] == [1.0, 1.0]
@@ -155,7 +156,7 @@ def test_pretrained_weights_are_kept_and_start_every_scheme(tmp_path: Path, monk
 
 
 def test_every_scheme_takes_the_whole_encoder(images: Parts, tmp_path: Path) -> None:
-    source = SemanticCodec(recipe().codec).initialise()
+    source = make_codec(recipe().codec).initialise()
     path = save_weights(tmp_path, recipe(), source, {}, "")
     half = [w.astype(np.float16).astype(np.float32) for w in source.encoder.get_weights()]
     for bottleneck, dim in (("codebook", 4), ("analog", 8), ("none", 4)):
@@ -167,7 +168,7 @@ def test_every_scheme_takes_the_whole_encoder(images: Parts, tmp_path: Path) -> 
 
 
 def test_a_codebook_that_does_not_fit_is_taken_from_the_features(images: Parts, tmp_path: Path) -> None:
-    path = save_weights(tmp_path, recipe(), SemanticCodec(recipe().codec).initialise(), {}, "")
+    path = save_weights(tmp_path, recipe(), make_codec(recipe().codec).initialise(), {}, "")
     other = recipe(epochs=2, continuous_epochs=0)
     trainer = Trainer(
         other.with_(codec=other.codec.with_(codebook={"size": 8})), *images, tmp_path / "run", start_from=path
@@ -228,7 +229,7 @@ def test_analog_noise_follows_the_snr_of_each_image() -> None:
 
 
 def model_of(preset: Preset) -> SemanticCodec:
-    return SemanticCodec(preset.codec).initialise()
+    return make_codec(preset.codec).initialise()
 
 
 @pytest.mark.parametrize(

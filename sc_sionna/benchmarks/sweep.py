@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from sc_sionna.experiments.accuracy import AccuracyExperiment, AccuracySettings
-from sc_sionna.schemes import JpegLdpcScheme, MaskedVqvaeScheme
 from sc_sionna.settings import LinkSettings
 
 SNRS_DB = (-9.0, -6.0, -3.0, 0.0, 3.0, 6.0, 9.0, 12.0, 15.0, 18.0)
@@ -44,11 +43,10 @@ class _Stages:
         object.__setattr__(owner, attribute, timed)
 
     def watch(self, system: Any) -> None:
-        if isinstance(system, MaskedVqvaeScheme):
+        if system.payload == "indices":
             self.wrap(system, "_source", "mask, encoder, indices")
             links = [system.link]
         else:
-            assert isinstance(system, JpegLdpcScheme)
             self.wrap(system, "_source", "JPEG streams")
             make = system._link
 
@@ -98,30 +96,24 @@ def bench_sweep(quick: bool = False) -> SweepBench:
     for way, decoder, reuse in ways:
         link = LinkSettings(decoder=decoder)
         job = AccuracyExperiment(AccuracySettings(snr_db=snrs_db, link=link, max_images=128 if quick else None))
+        job.prepare()
         points, batches = job.points(), range(job.max_batches or 0)
         job.evaluate(points[0], 0), job.evaluate(points[1], 0)  # compiles
         watch = _Stages()
-        for name in job.settings.systems:
-            _forget(job.system(name))
-            watch.watch(job.system(name))
+        for name in job.settings.labels:
+            job.scheme(name).forget()
+            watch.watch(job.scheme(name))
         began = time.perf_counter()
         counts[way] = []
         for point in points:
             for batch in batches:
                 if not reuse:
-                    _forget(job.system(point.system))
+                    job.scheme(point.system).forget()
                 counts[way].append(dict(job.evaluate(point, batch)))
         seconds[way] = time.perf_counter() - began
         stages[way] = watch.seconds | {"other": seconds[way] - sum(watch.seconds.values())}
     same = counts["Sionna's decoder"] == counts["plain"]
     return SweepBench(len(points), len(job.images), seconds, stages, same)
-
-
-def _forget(system: Any) -> None:
-    """Drop what a system keeps from one SNR to the next."""
-    system._sent.clear()
-    if isinstance(system, MaskedVqvaeScheme):
-        system._intact.clear()
 
 
 def format_sweep(bench: SweepBench) -> str:

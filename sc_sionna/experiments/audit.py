@@ -23,9 +23,18 @@ from sc_sionna.core.errors import UserError
 from sc_sionna.data import load
 from sc_sionna.data.common import to_float
 from sc_sionna.experiments.base import code_fingerprint
-from sc_sionna.schemes import SCHEME_NAMES, Batch, JpegLdpcScheme, Scheme, available, describe_scheme, make_scheme
+from sc_sionna.schemes import (
+    SCHEME_NAMES,
+    Batch,
+    Scheme,
+    SchemeSpec,
+    Spec,
+    available,
+    describe_scheme,
+    make_scheme,
+    specs,
+)
 from sc_sionna.schemes.jpeg import JpegSettings
-from sc_sionna.schemes.victims import adaptive_victims
 from sc_sionna.semantic.weights import PACKAGED
 from sc_sionna.settings import LinkSettings, Settings, settings_hash
 from sc_sionna.sweep import PointRecord, Record, make_record
@@ -33,6 +42,7 @@ from sc_sionna.sweep.metrics import ACCURACY
 
 WORST = "worst case"
 FGSM, RANDOM, SQUARE = "fgsm", "random-sign", "square"
+WITHOUT_GRADIENT = ("clean", RANDOM, FGSM, SQUARE)  # FGSM is a control of the attacks of several steps
 CURVE = (0.5, 2.0, 4.0)  # ε of the check that accuracy falls towards zero, times the audited one
 NO_SURVIVORS = 0.5  # the largest ε of that check: at it any image can be made plain grey
 EFFORT = {"steps": 20, "restarts": 1, "queries": 100}  # of the adaptive suite: some 3 minutes a scheme on two cores
@@ -51,7 +61,7 @@ class AuditSettings(Settings):
     kind: Literal["robustness-audit"] = "robustness-audit"
     preset: str = Field("digits", description="the preset whose trained systems are audited")
     dataset: str = Field("digits", description="the data set of the test images")
-    systems: tuple[str, ...] = Field(SCHEME_NAMES, min_length=1, description="the systems that are audited")
+    systems: tuple[Spec, ...] = Field(specs(SCHEME_NAMES), min_length=1, description="the schemes that are audited")
     epsilon: float = Field(0.05, gt=0, le=1, description="the ℓ∞ budget on the [0, 1] scale")
     snr_db: float = Field(18.0, ge=-60, le=100, description="the SNR in dB at which images are attacked and scored")
     max_images: int = Field(64, ge=2, description="the number of test images")
@@ -91,7 +101,7 @@ class Audit:
     ) -> None:
         self.settings, self.folder, self.weights, self.say = settings, folder, weights, say
         self.present, self.missing = available(settings.preset, settings.systems, weights)
-        described = {name: describe_scheme(name, settings.preset, weights) for name in self.present}
+        described = {spec.label: describe_scheme(spec, settings.preset, weights) for spec in self.present}
         self.weights_sha256 = {name: description["sha256"] for name, (_, description) in described.items()}
         self.codec = next(iter(described.values()))[0].codec
         self._data = settings.dataset, data_dir, self.codec.image_size
@@ -153,16 +163,16 @@ class Audit:
         for name, attack_of in AdaptiveSuite(victims, effort).attacks.items():
             yield name, attack_of(self.images, self.labels, s.epsilon, stream(name)), None
 
-    def audit(self, name: str) -> dict[str, Any]:
+    def audit(self, spec: SchemeSpec) -> dict[str, Any]:
         """Counts and checks of a system: what its kept file holds."""
-        s, began = self.settings, time.monotonic()
-        system = make_scheme(name, s.preset, s.link, s.jpeg, self._mean_image, self.weights)
-        # behind JPEG nothing is random before a block is lost: one draw is all there is
-        repeats = not isinstance(system, JpegLdpcScheme)
+        s, began, name = self.settings, time.monotonic(), spec.label
+        system = make_scheme(spec, s.preset, s.link, s.jpeg, self._mean_image, self.weights)
+        # behind a stream with a CRC nothing is random before a block is lost: one draw is all there is
+        repeats = system.payload != "stream"
         right = {"clean": self.score(system, self.images)}
         self.say(f"{name}: clean {self._shown(right['clean'])}")
         path: tuple[np.ndarray, SourceAttack] | None = None
-        victims = adaptive_victims(system, s.link, s.snr_db, self.folder.parent / "calibration")
+        victims = system.adaptive_victims(s.snr_db, self.folder.parent / "calibration")
         started = time.monotonic()
         for attack, images, extra in self._attacked(system, victims, repeats):
             right[attack] = self.score(system, images)
@@ -205,8 +215,8 @@ class Audit:
         """The checks on rates of right draws; the curve over ε is of the first attack by Eq. (7)."""
         s, trials = self.settings, len(self.labels) * self.settings.scoring_draws
         rate = {name: float(r.sum()) / trials for name, r in right.items()}
-        first = next(name for name in right if name.startswith("eq7"))
-        gradient = [r for name, r in right.items() if name.startswith(("eq7", "apgd"))]
+        first = next(name for name in map(paper_attack, (*s.paper_draws, 1)) if name in right)
+        gradient = [r for name, r in right.items() if name not in WITHOUT_GRADIENT]
         curve = {0.0: rate["clean"], s.epsilon: rate[first]}
         for epsilon in {*(min(1.0, f * s.epsilon) for f in CURVE), max(NO_SURVIVORS, s.epsilon)} - set(curve):
             images = attack.at(epsilon)(self.images, self.labels, self._stream("curve"))
@@ -226,15 +236,16 @@ class Audit:
     def run(self, fresh: bool = False) -> dict[str, dict[str, Any]]:
         """Results by system, those that are kept taken as they are unless ``fresh``."""
         results = {}
-        for name in self.missing:
-            self.say(f"{name}: skipped, no weights in {self.weights or PACKAGED}")
-        for name in self.present:
+        for spec in self.missing:
+            self.say(f"{spec.label}: skipped, no weights in {self.weights or PACKAGED}")
+        for spec in self.present:
+            name = spec.label
             path = self.folder / f"{name}.json"
             kept = None if fresh else _read(path, self.key(name))
             if kept is not None:
                 self.say(f"{name}: kept from an earlier run")
             else:
-                kept = self.audit(name)
+                kept = self.audit(spec)
                 write_text(path, json.dumps({"key": self.key(name), "result": kept}, indent=1) + "\n")
             results[name] = kept
         return results
@@ -254,7 +265,7 @@ class Audit:
             "attacks": "all but clean within the same ε; worst case: robust under every one of them and clean",
             "checks": {system: result["checks"] for system, result in results.items()},
             "seconds": {system: result["seconds"] for system, result in results.items()},
-            "skipped": list(self.missing),
+            "skipped": [spec.label for spec in self.missing],
         }
         return make_record(
             name,

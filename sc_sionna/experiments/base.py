@@ -87,6 +87,7 @@ def run_experiment(
 ) -> tuple[list[PointResult], float]:
     """Run (or go on with) a job; its results and the seconds that this run of it took."""
     began = time.monotonic()
+    job.prepare()
     results = run_sweep(
         job.points(),
         job.evaluate,

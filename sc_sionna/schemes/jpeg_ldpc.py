@@ -4,20 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from sc_sionna.attacks.victim import CodecVictim
+from sc_sionna.attacks.victim import CodecVictim, Victim
 from sc_sionna.core.errors import UserError
 from sc_sionna.data.common import to_float
 from sc_sionna.phy.budget import Budget, digital_budget
 from sc_sionna.phy.link import DigitalLink
-from sc_sionna.schemes.base import CHUNK, AirSurface, Batch, BatchKey, Predictor
+from sc_sionna.schemes.base import CHUNK, AirSurface, Batch, BatchKey, Gradient, Payload, Predictor, Surroundings
 from sc_sionna.schemes.jpeg import HEADER_BITS, JpegSettings, decode_jpeg, encode_jpeg, to_payload
 from sc_sionna.semantic.codec import SemanticCodec
 from sc_sionna.settings import LinkSettings
 from sc_sionna.sweep.metrics import clustered
+
+if TYPE_CHECKING:
+    from sc_sionna.schemes.spec import SchemeSpec
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,6 +45,13 @@ class JpegLdpcScheme:
     classified instead: the mean training image, or what a tolerant JPEG decoder makes of the bits.
     """
 
+    gradient: ClassVar[Gradient] = "surrogate"
+    payload: ClassVar[Payload] = "stream"
+    over_the_air: ClassVar[bool] = False  # entropy-coded bits have no gradient
+    trained: ClassVar[bool] = True
+    changeable: ClassVar[tuple[str, ...]] = ()
+    random = False  # every patch is classified, and nothing is drawn before a block is lost
+
     def __init__(
         self,
         name: str,
@@ -59,6 +70,14 @@ class JpegLdpcScheme:
         self._predict = Predictor(lambda images: classifier(images, keep, np.zeros(CHUNK, np.float32))["logits"])
         self._sent: dict[BatchKey, tuple[list[np.ndarray], np.ndarray, np.ndarray]] = {}
         self._mean: tuple[np.ndarray, int] | None = None
+
+    @classmethod
+    def build(cls, spec: SchemeSpec, surroundings: Surroundings) -> JpegLdpcScheme:
+        s = surroundings
+        return cls(spec.label, s.codec(spec), s.link, s.jpeg, s.mean_image)
+
+    def forget(self) -> None:
+        self._sent.clear()
 
     def _mean_image(self) -> tuple[np.ndarray, int]:
         """The mean training image, uint8 [H, W, 3], and its class; made when a stream is lost for the first time."""
@@ -155,6 +174,9 @@ class JpegLdpcScheme:
         """The pass from image to class where every block arrives."""
         keep = np.arange(self.classifier.settings.num_kept, dtype=np.int32)
         return JpegVictim(self.classifier, lambda count, _: np.tile(keep, (count, 1)), snr_db=0.0, jpeg=self.jpeg)
+
+    def adaptive_victims(self, snr_db: float, cache_dir: Path) -> dict[str, Victim]:
+        return {"straight-through": self.victim()}
 
     def air_surface(self, batch: Batch, snr_db: float) -> AirSurface:
         """Signals of one code block, over which an attacker's noise repeats. The loss only says that it has no gradient."""

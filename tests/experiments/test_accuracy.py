@@ -202,7 +202,7 @@ def test_killed_in_the_middle_and_started_again_the_counts_are_those_of_an_unint
     store = cut / "runs" / "accuracy_vs_snr_digits_quick.sqlite"
     process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
     try:
-        deadline = time.monotonic() + 120
+        deadline = time.monotonic() + 400
         while stored_rows(store) < 3 and process.poll() is None and time.monotonic() < deadline:
             time.sleep(0.002)
     finally:

@@ -208,7 +208,7 @@ class AccuracyExperiment(Experiment):
         batches = [self.batch(number) for number in range(self.max_batches or 0)]
         if threat is not None:
             batches = [replace(b, images=self.noise.images(scheme, threat, b)) for b in batches]
-        return sum(int((scheme.intact(b, top) == b.labels).sum()) for b in batches) / len(self.images)
+        return sum(int((scheme.error_free_predictions(b, top) == b.labels).sum()) for b in batches) / len(self.images)
 
     def draw(self, record: Record, path: Path) -> None:
         if self.figure is not None:

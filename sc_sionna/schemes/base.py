@@ -125,7 +125,7 @@ class Scheme(Protocol):
     ``transmit(batch, snr_db, interference)``
         Named outputs, among them ``predictions`` [B]; ``interference`` is what an attacker adds at the receive antennas,
         complex [B, U, rx], or None.
-    ``intact(batch, snr_db)``
+    ``error_free_predictions(batch, snr_db)``
         Predictions [B] if nothing went wrong on the air.
     ``counts(batch, outputs)``
         The integers of a batch, see :mod:`sc_sionna.sweep.metrics`.
@@ -158,7 +158,7 @@ class Scheme(Protocol):
 
     def transmit(self, batch: Batch, snr_db: float, interference: np.ndarray | None = None) -> dict[str, Any]: ...
 
-    def intact(self, batch: Batch, snr_db: float) -> np.ndarray: ...
+    def error_free_predictions(self, batch: Batch, snr_db: float) -> np.ndarray: ...
 
     def counts(self, batch: Batch, outputs: dict[str, Any]) -> dict[str, int]: ...
 

@@ -106,7 +106,7 @@ class JpegLdpcScheme:
     def _num_blocks(self, payloads: list[np.ndarray]) -> np.ndarray:
         return np.array([-(-len(p) // self.block_payload_bits) for p in payloads], np.int32)
 
-    def intact(self, batch: Batch, snr_db: float) -> np.ndarray:
+    def error_free_predictions(self, batch: Batch, snr_db: float) -> np.ndarray:
         return self._source(batch)[2]
 
     def _classify_damaged(self, bits: np.ndarray, num_blocks: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

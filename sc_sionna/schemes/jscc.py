@@ -59,7 +59,7 @@ class JsccScheme:
         self._encode = compile_function(codec.encode)
         self._predict = Predictor(lambda received, keep, snr_db: codec.decode(received, keep, snr_db)["logits"])
         self._sent: dict[BatchKey, tuple[np.ndarray, np.ndarray]] = {}
-        self._intact: dict[tuple[BatchKey, float], np.ndarray] = {}
+        self._error_free: dict[tuple[BatchKey, float], np.ndarray] = {}
 
     @classmethod
     def build(cls, spec: SchemeSpec, surroundings: Surroundings) -> JsccScheme:
@@ -71,7 +71,7 @@ class JsccScheme:
 
     def forget(self) -> None:
         self._sent.clear()
-        self._intact.clear()
+        self._error_free.clear()
 
     def _source(self, batch: Batch) -> tuple[np.ndarray, np.ndarray]:
         if batch.key not in self._sent:
@@ -80,13 +80,13 @@ class JsccScheme:
             self._sent[batch.key] = keep, np.asarray(features)
         return self._sent[batch.key]
 
-    def intact(self, batch: Batch, snr_db: float) -> np.ndarray:
+    def error_free_predictions(self, batch: Batch, snr_db: float) -> np.ndarray:
         told = snr_db if self.codec.settings.decoder.knows_snr else 0.0
         key = batch.key, told
-        if key not in self._intact:
+        if key not in self._error_free:
             keep, features = self._source(batch)
-            self._intact[key] = self._predict(features, keep, np.full(len(keep), told, np.float32))
-        return self._intact[key]
+            self._error_free[key] = self._predict(features, keep, np.full(len(keep), told, np.float32))
+        return self._error_free[key]
 
     def transmit(self, batch: Batch, snr_db: float, interference: np.ndarray | None = None) -> dict[str, Any]:
         keep, features = self._source(batch)  # images -> [B, N, D]

@@ -79,7 +79,7 @@ class MaskedVqvaeScheme:
         self._predict_soft = Predictor(lambda llr, *rest: logits(codebook.expected(llr), *rest))
         self._soft_receiver: SoftReceiver | None = None
         self._sent: dict[tuple[BatchKey, float], Sent] = {}
-        self._intact: dict[tuple[BatchKey, float], np.ndarray] = {}
+        self._error_free: dict[tuple[BatchKey, float], np.ndarray] = {}
 
     @classmethod
     def build(cls, spec: SchemeSpec, surroundings: Surroundings) -> MaskedVqvaeScheme:
@@ -91,7 +91,7 @@ class MaskedVqvaeScheme:
 
     def forget(self) -> None:
         self._sent.clear()
-        self._intact.clear()
+        self._error_free.clear()
 
     def _source(self, batch: Batch, snr_db: float) -> Sent:
         """Kept patches, indices and bits; they depend on the SNR only where importance depends on the image."""
@@ -115,19 +115,19 @@ class MaskedVqvaeScheme:
         predict = self._predict if received.shape[1] == sent.indices.shape[1] else self._predict_soft
         return predict(received, sent.keep[rows], snr, *mask)
 
-    def intact(self, batch: Batch, snr_db: float) -> np.ndarray:
+    def error_free_predictions(self, batch: Batch, snr_db: float) -> np.ndarray:
         told = snr_db if self.codec.settings.decoder.knows_snr else 0.0
         sent = self._source(batch, snr_db)
         key = batch.key, told if not sent.chosen else snr_db
-        if key not in self._intact:
-            self._intact[key] = self._classify(sent, np.arange(len(sent.keep)), sent.indices, told)
-        return self._intact[key]
+        if key not in self._error_free:
+            self._error_free[key] = self._classify(sent, np.arange(len(sent.keep)), sent.indices, told)
+        return self._error_free[key]
 
     def transmit(self, batch: Batch, snr_db: float, interference: np.ndarray | None = None) -> dict[str, Any]:
         sent = self._source(batch, snr_db)  # images -> [B, N] -> [B, N·m]
         received = self.link(sent.bits, snr_db, batch.link_seed(snr_db), interference=interference)  # -> [B, N·m]
         received_indices = np.asarray(self.mapper.to_indices(received.bits))  # -> [B, N]
-        predictions = self.intact(batch, snr_db).copy()  # -> [B]
+        predictions = self.error_free_predictions(batch, snr_db).copy()  # -> [B]
         damaged = np.flatnonzero((received_indices != sent.indices).any(axis=1))
         if len(damaged):
             arrived = received_indices if self.decoding == "hard" else self._llr(received.llr, len(sent.keep))

@@ -53,7 +53,16 @@ def test_every_scheme_of_the_package_and_the_toy_keep_the_contract() -> None:
         assert kind.payload in ("indices", "analog", "stream", "label")
         for flag in (kind.over_the_air, kind.trained):
             assert isinstance(flag, bool)
-        for method in ("build", "transmit", "intact", "counts", "budget", "victim", "air_surface", "forget"):
+        for method in (
+            "build",
+            "transmit",
+            "error_free_predictions",
+            "counts",
+            "budget",
+            "victim",
+            "air_surface",
+            "forget",
+        ):
             assert callable(getattr(kind, method))
         assert isinstance(kind.changeable, tuple)
         assert hasattr(kind, "random")

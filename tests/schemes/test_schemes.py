@@ -41,7 +41,7 @@ def test_at_high_snr_everything_arrives_intact(job: AccuracyExperiment, name: st
     system, batch = job.scheme(name), job.batch(0)
     outputs, counts = evaluate(system, batch, 40.0)
     np.testing.assert_array_equal(outputs["received_bits"], outputs["bits"])
-    np.testing.assert_array_equal(outputs["predictions"], system.intact(batch, 40.0))
+    np.testing.assert_array_equal(outputs["predictions"], system.error_free_predictions(batch, 40.0))
     for error in ("bit_errors", "bit_errors_sq", "block_errors", "index_errors", "undecodable"):
         assert counts.get(error, 0) == 0
     assert counts["correct"] >= 12  # of 16: the shipped weights are right in more than 95 %, see their records
@@ -125,7 +125,7 @@ def test_a_batch_does_not_depend_on_what_ran_before(job: AccuracyExperiment, nam
     fresh = make_scheme(name, "digits", LinkSettings(), JpegSettings(), job._mean_image)
     for batch, snr_db in reversed(points):
         fresh._sent.clear()  # nothing kept from one SNR to the next
-        getattr(fresh, "_intact", {}).clear()
+        getattr(fresh, "_error_free", {}).clear()
         outputs, counts = evaluate(fresh, job.batch(batch), snr_db)
         old_outputs, old_counts = before[batch, snr_db]
         assert counts == old_counts
@@ -157,7 +157,9 @@ def test_best_effort_shows_what_the_decoder_makes_of_the_bits(
     assert counts["undecodable"] == mean_counts["undecodable"] > 0  # still lost, and counted
     np.testing.assert_array_equal(effort["received_bits"], mean["received_bits"])
     arrived = ~effort["undecodable"]
-    np.testing.assert_array_equal(effort["predictions"][arrived], best_effort.intact(batch, 6.0)[arrived])
+    np.testing.assert_array_equal(
+        effort["predictions"][arrived], best_effort.error_free_predictions(batch, 6.0)[arrived]
+    )
     assert not effort["shown_as_mean"][arrived].any()
 
     payloads, blocks, intact = best_effort._source(batch)

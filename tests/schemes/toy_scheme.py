@@ -34,12 +34,12 @@ class NearestMean:
         means = [images[train.labels == label].mean(axis=0) for label in range(len(train.classes))]
         return cls(spec.label, DigitalLink(surroundings.link, BITS * REPEATS), np.stack(means))
 
-    def intact(self, batch: Batch, snr_db: float) -> np.ndarray:
+    def error_free_predictions(self, batch: Batch, snr_db: float) -> np.ndarray:
         distances = ((batch.images[:, None] - self.means) ** 2).sum(axis=(2, 3, 4))
         return distances.argmin(axis=1)
 
     def transmit(self, batch: Batch, snr_db: float, interference: np.ndarray | None = None) -> dict[str, Any]:
-        word = (self.intact(batch, snr_db)[:, None] >> np.arange(BITS)) & 1  # -> [B, 4]
+        word = (self.error_free_predictions(batch, snr_db)[:, None] >> np.arange(BITS)) & 1  # -> [B, 4]
         bits = np.tile(word, (1, REPEATS)).astype(np.int32)  # -> [B, 64]
         received = self.link(bits, snr_db, batch.link_seed(snr_db), interference=interference)
         votes = np.asarray(received.bits).reshape(len(bits), REPEATS, BITS).mean(axis=1) > 0.5

@@ -78,15 +78,15 @@ def sweep(
     from sc_sionna.figures.differences import differences
 
     settings = options.settings(
-        systems=options.names(list(dict.fromkeys(name for pair in PAIRS.values() for name in pair))),
+        schemes=options.schemes(list(dict.fromkeys(name for pair in PAIRS.values() for name in pair))),
         snr_db=tuple(parse_snr_range(snr_db)),
         threats=source_threats([options.epsilon(epsilon)], steps, options.pick(draws, 1)),
     )
 
-    pairs = {part: pair for part, pair in PAIRS.items() if set(pair) <= set(settings.systems)}
+    pairs = {part: pair for part, pair in PAIRS.items() if set(pair) <= set(settings.labels)}
     if not pairs:
         raise UserError(
-            f"systems = {', '.join(settings.systems)}: no two of them differ in one part; name a pair such as "
+            f"systems = {', '.join(settings.labels)}: no two of them differ in one part; name a pair such as "
             f"{','.join(PAIRS['adversarial training'])}"
         )
     record = options.run("ablation", settings, figure, lambda _: {"pairs": pairs})

@@ -27,10 +27,10 @@ def sweep(
     snr_db: Annotated[str, typer.Option(help="START:STOP:STEP or a,b,c in dB")] = "-9:18:3",
     epsilon: Epsilon = None,
     steps: Steps = 10,
-    draws: Draws = 1,
+    draws: Draws = 4,
 ) -> None:
     """Task accuracy against SNR."""
-    threats = source_threats([options.epsilon(epsilon)], steps, draws)
+    threats = source_threats([options.epsilon(epsilon)], steps, options.pick(draws, 1))
     settings = options.settings(snr_db=tuple(parse_snr_range(snr_db)), threats=threats)
     print_summary(options.run("accuracy_vs_snr", settings))
 

@@ -29,7 +29,7 @@ def sweep(
     records = []
     for way in ways:
         settings = options.settings(
-            systems=options.names(("masked-vqvae",)), snr_db=tuple(parse_snr_range(snr_db)), decoding=way
+            schemes=options.schemes(("masked-vqvae",)), snr_db=tuple(parse_snr_range(snr_db)), decoding=way
         )
         records.append(options.run(f"decoding_{way}", settings))
         print_summary(records[-1])

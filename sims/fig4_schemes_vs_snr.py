@@ -45,10 +45,10 @@ def sweep(
     )
 
     def bounds(job: AccuracyExperiment) -> dict[str, Any]:
-        if "jscc" not in settings.systems:
+        if "jscc" not in settings.labels:
             return {}
         found = {"upper bound: jscc, no noise of any kind": job.error_free("jscc")}
-        for threat in source_threats([largest], steps, 1).values():  # JSCC sends every patch: one draw is all
+        for threat in source_threats([largest], steps, options.pick(draws, 1)):
             found[f"lower bound: jscc, ε = {largest:.3g}, no channel noise"] = job.error_free("jscc", threat)
         return {"bounds": found}
 

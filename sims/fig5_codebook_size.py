@@ -35,13 +35,15 @@ def codebook_sizes(job: AccuracyExperiment) -> dict[str, Any]:
 def figure(record: Record, path: Path) -> None:
     """From the record alone: a line per codebook size, a panel per threat."""
     from sc_sionna.figures.curves import plot_accuracy_vs_snr
+    from sc_sionna.schemes import SchemeSpec
 
     sizes = record.notes["codebook_size"]
+    schemes = {spec["label"]: SchemeSpec(**spec).stored_as for spec in record.settings["schemes"]}
     plot_accuracy_vs_snr(
         record,
         path,
         f"{record.settings['dataset']}: accuracy by codebook size J",
-        label_of=lambda _, point: f"{point.system.partition('@')[0]}, J = {sizes[point.system]}",
+        label_of=lambda _, point: f"{schemes[point.system]}, J = {sizes[point.system]}",
     )
 
 
@@ -54,7 +56,7 @@ def sweep(
 ) -> None:
     """Accuracy against SNR by codebook size."""
     settings = options.settings(
-        systems=options.names(SCHEMES),
+        schemes=options.schemes(SCHEMES),
         snr_db=tuple(parse_snr_range(snr_db or options.pick("-9:18:3", "-9:18:9"))),
         threats=source_threats([options.epsilon(epsilon)], steps, options.pick(draws, 1)),
     )

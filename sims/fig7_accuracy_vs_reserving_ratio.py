@@ -32,23 +32,24 @@ EPSILONS = "0,0.03,0.05,0.1"
 
 
 def figure(record: Record, path: Path) -> None:
-    """From the record alone: a line per ε; the ratio is in the system's name."""
+    """From the record alone: a line per ε."""
     from sc_sionna.figures.curves import plot_accuracy_vs
-    from sc_sionna.schemes import parse_system
+    from sc_sionna.schemes import SchemeSpec
 
-    threats = record.settings["threats"]
-    schemes = {parse_system(point.system).scheme for point in record.points}
+    threats = {threat["label"]: threat["attack"] for threat in record.settings["threats"]}
+    specs = {spec["label"]: SchemeSpec(**spec) for spec in record.settings["schemes"]}
+    schemes = {spec.stored_as for spec in specs.values()}
 
     def label(_: Record, point: PointRecord) -> str:
-        epsilon = 0.0 if point.threat is None else threats[point.threat]["source"]["epsilon"]
-        return (f"{parse_system(point.system).scheme}, " if len(schemes) > 1 else "") + f"ε = {epsilon:.3g}"
+        epsilon = 0.0 if point.threat is None else threats[point.threat]["epsilon"]
+        return (f"{specs[point.system].stored_as}, " if len(schemes) > 1 else "") + f"ε = {epsilon:.3g}"
 
     title = f"{record.settings['dataset']}: accuracy at {record.points[0].snr_db:g} dB"
     plot_accuracy_vs(
         record,
         path,
         "Reserving ratio (1 − masking ratio)",
-        lambda _, point: 1.0 - parse_system(point.system).changes["masking"]["ratio"],
+        lambda _, point: 1.0 - specs[point.system].overrides["masking"]["ratio"],
         label,
         title=title + (f", {next(iter(schemes))}" if len(schemes) == 1 else ""),
     )
@@ -65,9 +66,11 @@ def sweep(
     """Accuracy against the reserving ratio for several ε."""
     kept = parse_numbers(ratios or options.pick(RATIOS, "0.25,0.5,1"), "ratios")
     values = parse_numbers(epsilons or options.pick(EPSILONS, "0,0.05"), "epsilons")
-    schemes = options.names(("masked-vqvae+fim+at",))
+    schemes = options.schemes(("masked-vqvae+fim+at",))
     settings = options.settings(
-        systems=tuple(f"{scheme}[masking.ratio={1 - ratio:.6g}]" for scheme in schemes for ratio in kept),
+        schemes=tuple(
+            scheme.overridden(masking={"ratio": round(1 - ratio, 6)}) for scheme in schemes for ratio in kept
+        ),
         snr_db=tuple(parse_snr_range(snr_db)[:1]),
         clean=0 in values,
         threats=source_threats(values, steps, options.pick(draws, 1)),

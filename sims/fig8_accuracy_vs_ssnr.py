@@ -34,12 +34,12 @@ def figure(record: Record, path: Path) -> None:
     """From the record alone: a line per scheme, a panel for Algorithm 1 and one for the control."""
     from sc_sionna.figures.curves import plot_accuracy_vs
 
-    threats = record.settings["threats"]
+    threats = {threat["label"]: threat for threat in record.settings["threats"]}
     plot_accuracy_vs(
         record,
         path,
         "Signal-to-semantic-noise ratio (dB)",
-        lambda _, point: threats[point.threat]["air"]["ssnr_db"],
+        lambda _, point: threats[point.threat]["attack"]["ssnr_db"],
         panel_of=lambda _, point: PANELS[threats[point.threat]["kind"]],
         title=f"{record.settings['dataset']}: accuracy at {record.points[0].snr_db:g} dB",
     )
@@ -57,16 +57,11 @@ def sweep(
 
     ratios = parse_snr_range(ssnr_db or options.pick("-5:20:5", "-5,5,20"))
     values: dict[str, Any] = {"samples": options.pick(samples, min(samples, 64)), "channel": channel}
-    attacks = {f"over the air, {ratio:g} dB": air_threat(ratio, **values) for ratio in ratios}
-    controls = {f"Gaussian, {ratio:g} dB": air_threat(ratio, gaussian=True, **values) for ratio in ratios}
-    systems = options.names()
-    without_gradient = tuple(name for name in systems if name.startswith("jpeg-ldpc"))
+    threats = [air_threat(ratio, gaussian, **values) for gaussian in (False, True) for ratio in ratios]
     settings = options.settings(
-        systems=systems,
         snr_db=tuple(parse_snr_range(snr_db)[:1]),
         clean=False,
-        threats={**attacks, **controls},
-        left_out=dict.fromkeys(attacks, without_gradient) if without_gradient else {},
+        threats=tuple(threats),
     )
     print_summary(options.run("fig8_accuracy_vs_ssnr", settings, figure))
 

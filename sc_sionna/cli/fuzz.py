@@ -6,6 +6,7 @@ import contextlib
 import io
 import tempfile
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -111,7 +112,7 @@ def fuzz_commands(count: int, random: np.random.Generator) -> Outcome:
             first = ["digits"] if name in ("train", "calibrate", "noise-energy") and place != "" else []
             arguments = [*first, *usual, *hostile]
             case = f"{name} {' '.join(hostile)}"[:60]
-            outcome.add(case, lambda a=arguments, n=name: _invoke(sweep if n == "sweep" else app, n, a))
+            outcome.add(case, partial(_invoke, sweep if name == "sweep" else app, name, arguments))
             named = (place == "--set" and word.endswith("=fuzz_trap:Trap")) or word == MODULE
             trap.report(
                 case, outcome, named, (*WRITTEN, *([word.split("/")[0]] if place in ("--out", "--run-dir") else []))

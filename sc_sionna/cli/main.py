@@ -22,7 +22,11 @@ app = typer.Typer(
 
 
 def _allow(modules: list[str] | None) -> list[str] | None:
-    run_command(lambda: [plugins.allow(module) for module in modules or []])
+    def run() -> None:
+        for module in modules or []:
+            plugins.allow(module)
+
+    run_command(run)
     return modules
 
 

@@ -28,6 +28,7 @@ from sc_sionna.core.startup import start_backend
 if TYPE_CHECKING:  # these start the backend, which a script does when it runs
     from sc_sionna.attacks.threats import Threat
     from sc_sionna.experiments.accuracy import AccuracyExperiment, AccuracySettings
+    from sc_sionna.schemes import SchemeSpec
     from sc_sionna.sweep import Record
 
 T = TypeVar("T")
@@ -41,7 +42,9 @@ Epsilon = Annotated[
     ),
 ]
 Steps = Annotated[int, typer.Option(min=1, help="steps of the attack")]
-Draws = Annotated[int, typer.Option(min=1, help="draws of the mask per gradient of the attack")]
+Draws = Annotated[
+    int, typer.Option(min=1, help="draws of the mask per gradient of the attack; one where a scheme draws none")
+]
 
 
 @dataclass(frozen=True)
@@ -67,32 +70,33 @@ class Options:
     def epsilon(self, given: float | None) -> float:
         return EPSILON.get(self.dataset, EPSILON["cifar10"]) if given is None else given
 
-    def names(self, wanted: Sequence[str] | None = None) -> tuple[str, ...]:
-        """The systems of ``--systems``, else those of ``wanted`` (None: all schemes) that have weights.
+    def schemes(self, wanted: Sequence[str] | None = None) -> tuple[SchemeSpec, ...]:
+        """The schemes of ``--systems``, else those of ``wanted`` (None: all) that have weights.
 
         :meth:`run` says which are left out. If none has weights the first is named, so that the sweep says how to train it.
         """
-        from sc_sionna.schemes import SCHEME_NAMES, parse_system, split_schemes, trained_schemes
+        from sc_sionna.schemes import SCHEME_NAMES, parse_schemes, specs, trained_schemes
 
         if self.systems is not None:
-            typed = split_schemes(self.systems)
-            plugins.allow_named([parse_system(name).changes for name in typed])
+            plugins.allow_named(self.systems.split(","))  # typed by the user, who so names the module
+            typed = parse_schemes(self.systems)
+            plugins.allow_named([spec.overrides for spec in typed])
             return typed
-        names = tuple(wanted or SCHEME_NAMES)
-        found = trained_schemes(self.dataset, self.weights, names)
-        for name in names if found else ():
-            if name not in found:
-                self.notices.append(f"{name}: no weights, left out; {train_command(self.dataset, name)}")
-        return found or names[:1]
+        schemes = specs(wanted or SCHEME_NAMES)
+        found = trained_schemes(self.dataset, self.weights, schemes)
+        for spec in schemes if found else ():
+            if spec not in found:
+                self.notices.append(f"{spec.label}: no weights, left out; {train_command(self.dataset, spec)}")
+        return found or schemes[:1]
 
     def settings(self, **values: Any) -> AccuracySettings:
-        """Settings of the sweep; ``systems`` default to :meth:`names`."""
+        """Settings of the sweep; ``schemes`` default to :meth:`schemes`."""
         from sc_sionna.experiments.accuracy import AccuracySettings
 
         limit = min(self.max_images or QUICK_IMAGES, QUICK_IMAGES) if self.quick else self.max_images
         changed: dict[str, Any] = parse_changes(list(self.changes), ("link", "jpeg", "stop"))
         values = {"preset": self.dataset, "dataset": self.dataset, "max_images": limit, **values}
-        return AccuracySettings(**{"systems": values.get("systems") or self.names(), **values, **changed})
+        return AccuracySettings(**{"schemes": values.get("schemes") or self.schemes(), **values, **changed})
 
     def run(
         self,
@@ -165,31 +169,24 @@ def script(sweep: Callable[..., object]) -> Callable[..., None]:
     return main
 
 
-def train_command(preset: str, name: str) -> str:
-    """How weights of a system are made; a variant ``J16`` is one of another codebook size."""
-    from sc_sionna.schemes import parse_system
-
-    parts = parse_system(name)
-    command = f"python -m sc_sionna train {preset} --system {parts.scheme}"
-    if parts.variant is None:
+def train_command(preset: str, spec: SchemeSpec) -> str:
+    """How weights of a scheme are made; a variant ``J16`` is one of another codebook size."""
+    command = f"python -m sc_sionna train {preset} --system {spec.stored_as}"
+    if spec.variant is None:
         return f"train them with `{command}`"
-    size = parts.variant.removeprefix("J")
+    size = spec.variant.removeprefix("J")
     if not size.isdigit():
-        return f"sc_sionna/weights/{parts.variant}/digits-{parts.scheme}.json has the command for the digits"
-    run_dir = f"runs/train/{preset}-{parts.scheme}-{parts.variant}"
-    command += f" --set codec.codebook.size={size} --out sc_sionna/weights/{parts.variant} --run-dir {run_dir}"
+        return f"sc_sionna/weights/{spec.variant}/digits-{spec.stored_as}.json has the command for the digits"
+    run_dir = f"runs/train/{preset}-{spec.stored_as}-{spec.variant}"
+    command += f" --set codec.codebook.size={size} --out sc_sionna/weights/{spec.variant} --run-dir {run_dir}"
     return f"train them with `{command}`"
 
 
-def source_threats(epsilons: Sequence[float], steps: int = 10, draws: int = 1) -> dict[str, Threat]:
-    """Noise at the transmitter, Eq. (7), by its name in records; ε = 0 is no threat. The same name is the same noise."""
+def source_threats(epsilons: Sequence[float], steps: int = 10, draws: int = 4) -> tuple[Threat, ...]:
+    """Noise at the transmitter, Eq. (7); ε = 0 is no threat."""
     from sc_sionna.attacks.threats import source_threat
 
-    return {
-        f"semantic noise, ε = {epsilon:.3g}": source_threat(epsilon, steps=steps, draws=draws)
-        for epsilon in epsilons
-        if epsilon != 0
-    }
+    return tuple(source_threat(epsilon, steps=steps, draws=draws) for epsilon in epsilons if epsilon != 0)
 
 
 def parse_numbers(text: str, what: str) -> list[float]:

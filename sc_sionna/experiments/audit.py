@@ -23,7 +23,6 @@ from sc_sionna.experiments.base import Experiment
 from sc_sionna.figures.bars import plot_audit
 from sc_sionna.schemes import Batch, Scheme, describe_scheme, make_scheme
 from sc_sionna.schemes.jpeg_victim import Backward
-from sc_sionna.schemes.victims import adaptive_victims
 from sc_sionna.sweep import Point, PointRecord, Record
 from sc_sionna.sweep.metrics import ACCURACY, Counts
 from sc_sionna.tasks import make_task
@@ -125,9 +124,7 @@ class AuditExperiment(Experiment):
     def victims(self, name: str) -> dict[str, Victim]:
         """A scheme by the passes that the adaptive suite attacks, the one that runs first."""
         if name not in self._victims:
-            self._victims[name] = adaptive_victims(
-                self.scheme(name), self.settings.link, self.settings.snr_db, CALIBRATION
-            )
+            self._victims[name] = self.scheme(name).adaptive_victims(self.settings.snr_db, CALIBRATION)
         return self._victims[name]
 
     def prepare(self) -> None:

@@ -14,6 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -40,7 +41,7 @@ def kill_sweeps(count: int, random: np.random.Generator) -> tuple[Outcome, str]:
             folder.mkdir()
             store, sweeps = folder / "s.sqlite", sweeps + 1
             for _ in range(min(PER_SWEEP, count - outcome.cases)):
-                outcome.add(f"sweep {sweeps}", lambda s=store: _killed(s, random))
+                outcome.add(f"sweep {sweeps}", partial(_killed, store, random))
             done = _start(store, folder / "out", 0.0)
             _, errors = done.communicate(timeout=120)
             left = {path.name for path in folder.iterdir()} - {"s.sqlite", "s.sqlite.lock", "out"}

@@ -49,7 +49,7 @@ def fuzz_records(count: int, random: np.random.Generator) -> Outcome:
             place = places[int(random.integers(len(places)))]
             case, changed = _damage(content, place, random)
             path.write_text(_hashed(content), encoding="utf-8", errors="surrogatepass")
-            outcome.add(case, lambda place=place, changed=changed: _noticed(path, place, changed))
+            outcome.add(case, partial(_noticed, path, place, changed))
             trap.report(case, outcome)
     return outcome
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -41,9 +42,13 @@ def fuzz_values(count: int, random: np.random.Generator, parse: Parse) -> Outcom
             text = pool[int(random.integers(len(pool)))]
             system = tuple(SCHEMES)[int(random.integers(len(SCHEMES)))]
             case = f"{group}.{field}={text}"
-            outcome.add(case[:60], lambda g=group, c=case, s=system: _build(g, parse([c], tuple(GROUPS)), s))
+            outcome.add(case[:60], partial(_parse_and_build, parse, group, case, system))
             trap.report(case[:60], outcome)
     return outcome
+
+
+def _parse_and_build(parse: Parse, group: str, case: str, system: str) -> bool:
+    return _build(group, parse([case], tuple(GROUPS)), system)
 
 
 def _build(group: str, changes: dict[str, dict[str, Any]], system: str) -> bool:

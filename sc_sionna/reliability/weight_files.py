@@ -1,4 +1,4 @@
-"""Damaged and hostile files of weights: refused in one line, or the codec that was stored; nothing grows, nothing is written."""
+"""Damaged and hostile files of weights: refused in one line, or the codec that was stored; nothing grows or is written."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ import numpy as np
 from sc_sionna.core import rng
 from sc_sionna.reliability.outcome import Outcome
 from sc_sionna.reliability.training_kills import SHORT, TINY
-from sc_sionna.semantic.codec import SemanticCodec
-from sc_sionna.semantic.weights import file_digest, load_codec, save_weights, sealed
+from sc_sionna.semantic.weights import file_digest, save_weights, sealed
 from sc_sionna.settings.presets import make_preset
+from sc_sionna.tasks import load_codec, make_codec
 
 MEMORY = 400  # MB that a case may add to this process
 Random = np.random.Generator
@@ -28,7 +28,7 @@ def damage_weights(count: int, random: Random, folder: Path) -> Outcome:
     outcome = Outcome("weights and their descriptions")
     preset = make_preset("digits", "masked-vqvae", codec=TINY, train=SHORT)
     rng.set_global_seeds(1, "weights to damage")
-    path = save_weights(folder, preset, SemanticCodec(preset.codec).initialise(), {}, "none")
+    path = save_weights(folder, preset, make_codec(preset.codec).initialise(), {}, "none")
     described = path.with_name(path.name.replace(".weights.h5", ".json"))
     whole = {file: file.read_bytes() for file in (path, described)}
     model, _ = load_codec("digits", "masked-vqvae", folder)
@@ -61,13 +61,18 @@ def _peak() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
+def _cut_and_renew(described: Path, weights: Path, random: Random) -> None:
+    _cut(weights, random)
+    _renew(described, weights)
+
+
 def _cases() -> dict[str, Case]:
     return {
         "a flipped bit of the weights": lambda d, w, random: _flip(w, random),
         "a flipped bit of the description": lambda d, w, random: _flip(d, random),
         "weights cut short": lambda d, w, random: _cut(w, random),
         "a description cut short": lambda d, w, random: _cut(d, random),
-        "weights cut short, hash renewed": lambda d, w, random: (_cut(w, random), _renew(d, w)) and None,
+        "weights cut short, hash renewed": _cut_and_renew,
         **{f"HDF5: {name}": _hostile(change) for name, change in _FILES.items()},
         **{f"description: {name}": _described(change) for name, change in _DESCRIPTIONS.items()},
         **{f"text: {name}": _written(text) for name, text in _TEXTS.items()},
@@ -251,7 +256,10 @@ _DESCRIPTIONS: dict[str, Callable[[dict[str, Any], Random], object]] = {
 
 
 def _written(text: str) -> Case:
-    return lambda described, weights, random: None if described.write_text(text) else None
+    def write(described: Path, weights: Path, random: Random) -> None:
+        described.write_text(text)
+
+    return write
 
 
 _TEXTS = {

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, get_args
 
 import numpy as np
 
+from sc_sionna.attacks.victim import Victim
 from sc_sionna.core.errors import UserError
 from sc_sionna.data.common import to_float
 from sc_sionna.phy.budget import Budget, digital_budget
 from sc_sionna.phy.framing import Framing
 from sc_sionna.phy.link import DigitalLink
-from sc_sionna.schemes.base import CHUNK, AirSurface, Batch, BatchKey, Predictor
+from sc_sionna.schemes.base import CHUNK, AirSurface, Batch, BatchKey, Gradient, Payload, Predictor, Surroundings
 from sc_sionna.schemes.jpeg import HEADER_BITS, JpegSettings, decode_jpeg, encode_jpeg, from_payload, to_payload
 from sc_sionna.schemes.jpeg_victim import Backward, JpegVictim
 from sc_sionna.semantic.codec import SemanticCodec
@@ -20,6 +22,9 @@ from sc_sionna.semantic.masking import FixedMasking
 from sc_sionna.settings import LinkSettings
 from sc_sionna.sweep.metrics import clustered
 from sc_sionna.tasks import make_task
+
+if TYPE_CHECKING:
+    from sc_sionna.schemes.spec import SchemeSpec
 
 
 class JpegLdpcScheme:
@@ -35,6 +40,13 @@ class JpegLdpcScheme:
     ------
     UserError for settings that give no code blocks of ``jpeg.block_bits``: an uncoded link, or a rate that cannot hold them.
     """
+
+    gradient: ClassVar[Gradient] = "surrogate"
+    payload: ClassVar[Payload] = "stream"
+    over_the_air: ClassVar[bool] = False  # entropy-coded bits have no gradient
+    trained: ClassVar[bool] = True
+    changeable: ClassVar[tuple[str, ...]] = ()
+    random = False  # every patch is classified, and nothing is drawn before a block is lost
 
     def __init__(
         self,
@@ -56,6 +68,14 @@ class JpegLdpcScheme:
         self._predict = Predictor(self.task, lambda images: classifier(images, keep, np.zeros(CHUNK, np.float32)))
         self._sent: dict[BatchKey, tuple[list[np.ndarray], np.ndarray, np.ndarray]] = {}
         self._mean: tuple[np.ndarray, np.ndarray] | None = None
+
+    @classmethod
+    def build(cls, spec: SchemeSpec, surroundings: Surroundings) -> JpegLdpcScheme:
+        s = surroundings
+        return cls(spec.label, s.codec(spec), s.link, s.jpeg, s.mean_image)
+
+    def forget(self) -> None:
+        self._sent.clear()
 
     def _check_blocks(self) -> None:
         """UserError unless one block of the link holds ``jpeg.block_bits`` information bits exactly."""
@@ -212,6 +232,9 @@ class JpegLdpcScheme:
         """The pass from image to class where every block arrives, with JPEG differentiated as ``backward`` says."""
         every = FixedMasking(np.arange(self.classifier.settings.num_kept))
         return JpegVictim(self.classifier, every, snr_db=0.0, jpeg=self.jpeg, backward=backward)
+
+    def adaptive_victims(self, snr_db: float, cache_dir: Path) -> dict[str, Victim]:
+        return {backward: self.victim(backward) for backward in get_args(Backward)}
 
     def air_surface(self, batch: Batch, snr_db: float) -> AirSurface:
         """Signals of one code block, over which an attacker's noise repeats. The loss only says that it has no gradient."""

@@ -2,21 +2,38 @@
 
 from __future__ import annotations
 
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from keras import ops
 
-from sc_sionna.attacks.victim import CodecVictim
+from sc_sionna.attacks.victim import CodecVictim, Victim
 from sc_sionna.core import rng
 from sc_sionna.core.backend import compile_function
 from sc_sionna.core.errors import UserError
 from sc_sionna.phy.analog_link import AnalogLink
 from sc_sionna.phy.budget import Budget
-from sc_sionna.schemes.base import AirSurface, Batch, BatchKey, Predictor, air_loss
+from sc_sionna.schemes.base import (
+    CHANGEABLE,
+    AirSurface,
+    Batch,
+    BatchKey,
+    Gradient,
+    Payload,
+    Predictor,
+    Surroundings,
+    air_loss,
+    draws_masks,
+)
+from sc_sionna.schemes.victims import AnalogVictim
 from sc_sionna.semantic.codec import SemanticCodec, make_masking
 from sc_sionna.settings import LinkSettings
 from sc_sionna.tasks import make_task
+from sc_sionna.training.channel import AnalogChannel
+
+if TYPE_CHECKING:
+    from sc_sionna.schemes.spec import SchemeSpec
 
 
 class JsccScheme:
@@ -24,6 +41,12 @@ class JsccScheme:
 
     image → features of all patches → power normalised per image → symbols → link → symbols → features → class.
     """
+
+    gradient: ClassVar[Gradient] = "exact"
+    payload: ClassVar[Payload] = "analog"
+    over_the_air: ClassVar[bool] = True
+    trained: ClassVar[bool] = True
+    changeable: ClassVar[tuple[str, ...]] = CHANGEABLE
 
     def __init__(self, name: str, codec: SemanticCodec, link: LinkSettings) -> None:
         self.name, self.codec, self.settings = name, codec, link
@@ -39,6 +62,18 @@ class JsccScheme:
         self._predict = Predictor(self.task, codec.decode)
         self._sent: dict[BatchKey, tuple[np.ndarray, np.ndarray]] = {}
         self._error_free: dict[tuple[BatchKey, float], np.ndarray] = {}
+
+    @classmethod
+    def build(cls, spec: SchemeSpec, surroundings: Surroundings) -> JsccScheme:
+        return cls(spec.label, surroundings.codec(spec), surroundings.link)
+
+    @property
+    def random(self) -> bool:
+        return draws_masks(self.codec)
+
+    def forget(self) -> None:
+        self._sent.clear()
+        self._error_free.clear()
 
     def _source(self, batch: Batch) -> tuple[np.ndarray, np.ndarray]:
         if batch.key not in self._sent:
@@ -78,6 +113,13 @@ class JsccScheme:
     def victim(self, **values: Any) -> CodecVictim:
         """The differentiable pass from image to class, without noise on the air."""
         return CodecVictim(self.codec, self.masking, snr_db=values.pop("snr_db", 18.0), **values)
+
+    def adaptive_victims(self, snr_db: float, cache_dir: Path) -> dict[str, Victim]:
+        reals, analog = self.codec.payload_length, AnalogChannel(self.settings, snr_db)
+        victim = AnalogVictim(
+            self.codec, self.masking, snr_db=snr_db, noise=lambda count, g: analog.error(count, reals, g)
+        )
+        return {"straight-through": victim}
 
     def air_surface(self, batch: Batch, snr_db: float) -> AirSurface:
         keep, features = self._source(batch)

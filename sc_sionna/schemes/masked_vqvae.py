@@ -3,25 +3,42 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from keras import ops
 
-from sc_sionna.attacks.victim import CodecVictim
+from sc_sionna.attacks.victim import CodecVictim, Relaxation, Victim
 from sc_sionna.core import rng
 from sc_sionna.core.backend import compile_function
 from sc_sionna.core.errors import UserError
 from sc_sionna.phy.budget import Budget, digital_budget
 from sc_sionna.phy.link import DigitalLink
 from sc_sionna.phy.soft import SoftReceiver
-from sc_sionna.schemes.base import AirSurface, Batch, BatchKey, Predictor, air_loss
+from sc_sionna.schemes.base import (
+    CHANGEABLE,
+    AirSurface,
+    Batch,
+    BatchKey,
+    Decoding,
+    Gradient,
+    Payload,
+    Predictor,
+    Surroundings,
+    air_loss,
+    draws_masks,
+)
 from sc_sionna.semantic.codec import SemanticCodec, make_masking
 from sc_sionna.settings import LinkSettings
 from sc_sionna.sweep.metrics import link_counts
 from sc_sionna.tasks import make_task
+from sc_sionna.training.channel import ensure_calibration, load_calibrated
 
-Decoding = Literal["hard", "soft"]
+if TYPE_CHECKING:
+    from sc_sionna.schemes.spec import SchemeSpec
+
+RELAXATIONS: tuple[Relaxation, ...] = ("straight-through", "soft", "unquantised")
 
 
 @dataclass(frozen=True)
@@ -42,10 +59,16 @@ class MaskedVqvaeScheme:
     the budget counts the mean number of features sent, and the side information that says which, taken as error-free.
     """
 
+    gradient: ClassVar[Gradient] = "straight-through"
+    payload: ClassVar[Payload] = "indices"
+    over_the_air: ClassVar[bool] = True
+    trained: ClassVar[bool] = True
+    changeable: ClassVar[tuple[str, ...]] = CHANGEABLE
+
     def __init__(self, name: str, codec: SemanticCodec, link: LinkSettings, decoding: Decoding = "hard") -> None:
         codebook = codec.codebook
         assert codebook is not None
-        self.name, self.codec, self.decoding = name, codec, decoding
+        self.name, self.codec, self.settings, self.decoding = name, codec, link, decoding
         self.mapper = codec.index_mapper
         self.masking = make_masking(codec.settings, codec.candidate_positions())
         self.link = DigitalLink(link, codec.payload_length)
@@ -56,6 +79,18 @@ class MaskedVqvaeScheme:
         self._soft_receiver: SoftReceiver | None = None
         self._sent: dict[tuple[BatchKey, float], Sent] = {}
         self._error_free: dict[tuple[BatchKey, float], np.ndarray] = {}
+
+    @classmethod
+    def build(cls, spec: SchemeSpec, surroundings: Surroundings) -> MaskedVqvaeScheme:
+        return cls(spec.label, surroundings.codec(spec), surroundings.link, surroundings.decoding)
+
+    @property
+    def random(self) -> bool:
+        return draws_masks(self.codec)
+
+    def forget(self) -> None:
+        self._sent.clear()
+        self._error_free.clear()
 
     def _source(self, batch: Batch, snr_db: float) -> Sent:
         """Kept patches, indices and bits; they depend on the SNR only where importance depends on the image."""
@@ -137,6 +172,15 @@ class MaskedVqvaeScheme:
     def victim(self, **values: Any) -> CodecVictim:
         """The differentiable pass from image to class, error-free on the air unless ``flips`` says otherwise."""
         return CodecVictim(self.codec, self.masking, snr_db=values.pop("snr_db", 18.0), **values)
+
+    def adaptive_victims(self, snr_db: float, cache_dir: Path) -> dict[str, Victim]:
+        payload = self.codec.payload_length
+        ensure_calibration(self.settings, payload, [snr_db], cache_dir)
+        channel = load_calibrated(self.settings, payload, snr_db, cache_dir)
+        return {
+            name: self.victim(snr_db=snr_db, relaxation=name, flips=lambda count, g: channel.error(count, payload, g))
+            for name in RELAXATIONS
+        }
 
     def air_surface(self, batch: Batch, snr_db: float) -> AirSurface:
         crc = self.link.settings.crc

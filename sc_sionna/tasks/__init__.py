@@ -60,6 +60,6 @@ def load_codec(
     return stored.load_codec(make_codec, preset_name, system, folder, changes)
 
 
-def warm_start(model: SemanticCodec, path: Path) -> int:
+def warm_start(model: SemanticCodec, path: Path) -> set[str]:
     """As :func:`sc_sionna.semantic.weights.warm_start`; the stored codec may have been trained for another task."""
     return stored.warm_start(make_codec, model, path)

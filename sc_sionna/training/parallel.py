@@ -5,7 +5,7 @@ Threads within an operation meet after every one of its thousands of short opera
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -37,14 +37,14 @@ def in_parts(gradients_of: Gradients, workers: int) -> Gradients:
     def combined(*inputs: Any) -> tuple[Any, Any, list[Any]]:
         count = len(inputs[0])
         number = min(workers, count)
-        split = [[None] * number if x is None else np.array_split(x, number) for x in inputs]
+        split: list[list[Any]] = [[None] * number if x is None else np.array_split(x, number) for x in inputs]
         shares = [len(part) / count for part in split[0]]
         found = list(pool.map(gradients_of, *split))
         finite = 1.0
         for _, part_finite, _ in found:
             finite = finite * part_finite
 
-        def mean(values: list[Any]) -> Any:
+        def mean(values: Sequence[Any]) -> Any:
             return sum(share * value for share, value in zip(shares, values, strict=True))
 
         gradients = [

@@ -15,7 +15,7 @@ from sc_sionna.core.errors import UserError
 from sc_sionna.experiments import audit as audit_module
 from sc_sionna.experiments.audit import WORST, Audit, AuditSettings
 from sc_sionna.schemes import JsccScheme, MaskedVqvaeScheme, available
-from sc_sionna.schemes.victims import AnalogVictim, adaptive_victims
+from sc_sionna.schemes.victims import AnalogVictim
 from sc_sionna.settings import LinkSettings
 from sc_sionna.tasks import load_codec
 from sc_sionna.training.calibration_file import write_calibration
@@ -76,7 +76,7 @@ def test_the_record_holds_counts_intervals_and_checks(audited) -> None:
 
 def test_finished_systems_are_kept_for_the_same_settings_alone(audited, tiny_weights: Path, monkeypatch) -> None:
     audit, results, _ = audited
-    monkeypatch.setattr(Audit, "audit", lambda self, name: {"name": name})
+    monkeypatch.setattr(Audit, "audit", lambda self, spec: {"name": spec.label})
     again = Audit(SMALL, audit.folder, weights=tiny_weights)
     assert again.run() == results
     assert Audit(SMALL.with_(systems=("jscc",)), audit.folder, weights=tiny_weights).run() == {"jscc": results["jscc"]}
@@ -103,7 +103,7 @@ def test_the_attacker_takes_the_expectation_over_the_channel(tiny_weights: Path,
     link = LinkSettings()
     images = np.random.default_rng(0).random((2, 32, 32, 3)).astype(np.float32)
     jscc = JsccScheme("jscc", load_codec("digits", "jscc", tiny_weights)[0], link)
-    (victim,) = adaptive_victims(jscc, link, 3.0, tmp_path).values()
+    (victim,) = jscc.adaptive_victims(3.0, tmp_path).values()
     assert isinstance(victim, AnalogVictim)
     keep, noise = victim.draw(2, np.random.default_rng(0))
     assert noise.shape == (2, jscc.codec.payload_length)
@@ -116,7 +116,7 @@ def test_the_attacker_takes_the_expectation_over_the_channel(tiny_weights: Path,
     table = {"quantiles": {"-3.0": [0.1, 0.3]}, "link": link.model_dump(), "payload_bits": 32, "images": 2}
     write_calibration(calibration, table)
     digital = MaskedVqvaeScheme("masked-vqvae", load_codec("digits", "masked-vqvae", tiny_weights)[0], link)
-    victims = adaptive_victims(digital, link, -3.0, tmp_path)
+    victims = digital.adaptive_victims(-3.0, tmp_path)
     assert list(victims) == ["straight-through", "soft", "unquantised"]
     assert all(isinstance(v, CodecVictim) and v.relaxation == name for name, v in victims.items())
     _, flips = victims["soft"].draw(8, np.random.default_rng(0))

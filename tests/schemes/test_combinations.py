@@ -21,7 +21,7 @@ from sc_sionna.sweep import Point
 def outcome(job: AccuracyExperiment, name: str, snr_db: float = 60.0) -> str:
     """``refused`` at building, or ``works``: what is sent without noise to speak of arrives and is counted."""
     try:
-        system = job.system(name)
+        system = job.scheme(name)
     except UserError:
         return "refused"
     batch = job.batch(0)

@@ -115,7 +115,7 @@ def test_a_sweep_counts_attacks_and_draws_it(trained, tmp_path: Path) -> None:
     assert value[-6.0, None] < value[30.0, None]
     assert value[30.0, "noise"] < value[30.0, None]
     # the counts again, with the turns drawn anew: what is right is the turn, not the digit
-    batch, scheme = job.batch(1), job.system("masked-vqvae")
+    batch, scheme = job.batch(1), job.scheme("masked-vqvae")
     turns = rng.generator(1, "task", 1).integers(0, TURNS, 32)
     np.testing.assert_array_equal(batch.labels, turns)
     upright = job.images.pixels[32:64].astype(np.float32) / 255

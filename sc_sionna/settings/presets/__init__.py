@@ -12,11 +12,7 @@ from sc_sionna.settings.presets import cifar10, digits, paper
 # JSCC sees every patch and sends as many symbols as the coded masked VQ-VAE: see `make_preset`.
 _CODECS: dict[str, dict[str, Any]] = {
     "masked-vqvae": {},
-    "masked-vqvae+fim": {
-        "importance": {"layers": (0, 1)},
-        "codebook": {"orthogonality_weight": 0.1},
-        "similarity": {"weight": 0.01},
-    },
+    "masked-vqvae+fim": {"importance": {"layers": (0, 1)}},
     "jscc": {"bottleneck": "analog", "masking": {"ratio": 0.0}},
     "jpeg-ldpc": {"bottleneck": "none", "masking": {"ratio": 0.0}, "decoder": {"knows_snr": False}},
 }

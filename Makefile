@@ -5,7 +5,7 @@ VENV := .venv
 VENV_TORCH := .venv-torch
 BIN := $(VENV)/bin
 
-.PHONY: sweep figures test test-slow test-torch lint lock clean
+.PHONY: sweep figures test test-processor test-slow test-torch lint lock clean
 
 sweep: $(VENV)/.installed
 	$(BIN)/python sims/accuracy_vs_snr.py
@@ -19,6 +19,13 @@ figures: $(VENV)/.installed
 
 test: lint
 	$(BIN)/python -m pytest -m "not slow"
+	$(MAKE) test-processor
+
+# What attacks and networks decide, with other kernels than this processor's: stands for a second machine.
+ATTACKED := tests/attacks tests/sweep/test_store.py tests/experiments/test_threats.py
+
+test-processor: $(VENV)/.installed
+	TF_ENABLE_ONEDNN_OPTS=0 $(BIN)/python -m pytest -m "not slow" $(ATTACKED)
 
 test-slow: $(VENV)/.installed
 	$(BIN)/python -m pytest -m slow
@@ -28,9 +35,11 @@ lint: $(VENV)/.installed
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-# Training without TensorFlow and Sionna: two steps under PyTorch, then the same weights under TensorFlow.
+# Without TensorFlow and Sionna: two steps of training and the attack as a layer under PyTorch, then the same weights and
+# the same noise under TensorFlow.
 test-torch: $(VENV)/.installed $(VENV_TORCH)/.installed
-	KERAS_BACKEND=torch $(VENV_TORCH)/bin/python -m pytest -p no:cacheprovider tests/torch_backend/train_under_torch.py
+	KERAS_BACKEND=torch $(VENV_TORCH)/bin/python -m pytest -p no:cacheprovider tests/torch_backend/train_under_torch.py \
+	  tests/attacks/test_layer.py tests/attacks/test_differentiable_jpeg.py
 	$(BIN)/python -m pytest tests/torch_backend/load_under_tensorflow.py
 
 $(VENV)/.installed: requirements.lock pyproject.toml

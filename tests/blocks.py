@@ -38,6 +38,8 @@ def rows() -> list[Row]:
     import keras
 
     from sc_sionna.semantic import decoder, encoder, importance, transformer
+    from sc_sionna.tasks.classification import ClassifyHead
+    from sc_sionna.tasks.retrieval import EmbeddingHead
 
     class Joined(keras.layers.Layer):
         """All outputs of a layer in one row per sample; the same start values every time, as argmax is not smooth."""
@@ -80,6 +82,7 @@ def rows() -> list[Row]:
             (_rand(3, 16, 16, 3), _keep(3), snr + 3),
             (3, 148),
         ),
-        Row("classify", lambda: decoder.ClassifyHead(s), (tokens,), (3, 10)),
+        Row("classify", lambda: ClassifyHead(s), (tokens,), (3, 10)),
+        Row("embed", lambda: EmbeddingHead(s), (tokens,), (3, 16)),
         Row("reconstruct", lambda: decoder.ReconstructHead(s), (tokens,), (3, 16, 16, 3)),
     ]

@@ -6,9 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from sc_sionna.core.plugins import allow
 from sc_sionna.core.startup import start_backend
 
 start_backend()
+allow("tests")  # plug-ins that tests name
 
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 
@@ -66,12 +68,12 @@ def _keep_systems(patch: pytest.MonkeyPatch) -> None:
 
     make = accuracy.make_scheme
 
-    def make_or_take(name, preset, link, jpeg, mean_image, weights=None, *rest):
-        key = name, preset, link, jpeg, rest
-        if weights is not None:
-            return make(name, preset, link, jpeg, mean_image, weights, *rest)
+    def make_or_take(spec, preset, link, jpeg, mean_image, weights=None, *rest):
+        key = spec.label, preset, link, jpeg, rest
+        if weights is not None or not spec.scheme_class.trained:
+            return make(spec, preset, link, jpeg, mean_image, weights, *rest)
         if key not in _COMPILED:
-            _COMPILED[key] = make(name, preset, link, jpeg, mean_image, weights, *rest)
+            _COMPILED[key] = make(spec, preset, link, jpeg, mean_image, weights, *rest)
         return _COMPILED[key]
 
     patch.setattr(accuracy, "make_scheme", make_or_take)

@@ -41,7 +41,7 @@ def test_imports(path: Path) -> None:
     folder = path.relative_to(PACKAGE).parts[0]
     if folder not in ("phy", "benchmarks"):  # a benchmark runs Sionna's own chain as the plain alternative
         assert "sionna" not in found, "only sc_sionna/phy imports Sionna"
-    if folder in ("semantic", "attacks", "training"):
+    if folder in ("semantic", "tasks", "attacks", "training"):
         assert not found & {"tensorflow", "torch"}, "networks are keras.ops; only core/backend knows the backend"
     if "torch" in found:
         assert name(path) == "core/backend/torch.py"
@@ -56,7 +56,7 @@ def test_only_the_physical_layer_the_backend_and_the_benchmarks_know_tensorflow(
 # From the ground up; a folder imports from its own floor's predecessors and from itself, never from a folder above
 FLOORS = (
     "core", "settings", "data", "sweep", "semantic", "tasks", "phy", "attacks", "training", "schemes", "figures",
-    "experiments", "report", "benchmarks", "cli",
+    "experiments", "report", "benchmarks", "reliability", "cli",
 )  # fmt: skip
 
 
@@ -75,6 +75,10 @@ def test_nothing_imports_from_a_floor_above(path: Path) -> None:
     folder = path.relative_to(PACKAGE).parts[0]
     above = [f for f in folders_used(path) if FLOORS.index(f) > FLOORS.index(folder)]
     assert not above, f"{folder} stands below {', '.join(above)}"
+
+
+def test_no_module_needs_what_one_system_alone_has() -> None:
+    assert not {name(p) for p in FILES if imported(ast.parse(p.read_text())) & {"fcntl", "msvcrt", "resource", "pwd"}}
 
 
 @pytest.mark.parametrize("path", FILES, ids=name)

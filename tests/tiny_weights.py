@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from sc_sionna.core import rng
-from sc_sionna.semantic.codec import SemanticCodec
 from sc_sionna.semantic.weights import save_weights
 from sc_sionna.settings import CodecSettings
 from sc_sionna.settings.presets import make_preset
+from sc_sionna.tasks import make_codec
 
 SIZES = {
     "image_size": 32, "patch_size": 8, "code_dim": 4, "codebook": {"size": 16},
@@ -29,5 +29,5 @@ def write_tiny_weights(folder: Path) -> Path:
     for name, settings in CODECS.items():
         rng.set_global_seeds(1, name)
         preset = make_preset("digits", name).with_(codec=settings.model_dump())
-        save_weights(folder, preset, SemanticCodec(settings).initialise(), {}, "none")
+        save_weights(folder, preset, make_codec(settings).initialise(), {}, "none")
     return folder

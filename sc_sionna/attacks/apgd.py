@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from keras import ops
 
 from sc_sionna.attacks.adaptive_settings import AdaptiveSettings
-from sc_sionna.attacks.objective import Loss, Objective
-from sc_sionna.attacks.source import as_inputs, ascent_direction, project, random_start
+from sc_sionna.attacks.ball import ascent_direction, project_on_host, random_start
+from sc_sionna.attacks.objective import Loss, Objective, as_inputs
 from sc_sionna.attacks.victim import Victim
 
 
@@ -56,8 +57,9 @@ class Apgd:
         rises, checked_loss, halved = np.zeros(len(x), int), best_loss.copy(), np.ones(len(x), bool)
         for k in range(1, self.settings.steps + 1):
             share = self.momentum if k > 1 else 1.0
-            ahead = project(x + step * ascent_direction(gradient, "linf"), clean, epsilon, "linf")
-            moved = project(x + share * (ahead - x) + (1.0 - share) * (x - previous), clean, epsilon, "linf")
+            direction = ops.convert_to_numpy(ascent_direction(gradient, "linf"))
+            ahead = project_on_host(x + step * direction, clean, epsilon, "linf")
+            moved = project_on_host(x + share * (ahead - x) + (1.0 - share) * (x - previous), clean, epsilon, "linf")
             previous, x, old_loss = x, moved, loss
             loss, gradient = evaluate(x)
             rises += loss > old_loss

@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from sc_sionna.attacks.objective import LOSSES, NO_GRADIENT, Objective
-from sc_sionna.attacks.source import as_inputs
+from sc_sionna.attacks.objective import NO_GRADIENT, Objective, as_inputs
 from sc_sionna.attacks.victim import Victim
 from sc_sionna.core.errors import UserError
+from sc_sionna.tasks import NOISE_LOSSES
 
 ZERO = 1e-12  # a gradient whose largest entry is below this gives sign noise only
 SAME = 0.99999  # cosine of gradients that are one and the same
@@ -38,7 +38,7 @@ def gradient_health(
     images, labels = as_inputs(images, labels)
     found: list[Finding] = []
     for loss in ("cross_entropy", "margin"):
-        objective = Objective(victim, LOSSES[loss], draws, batch_size)
+        objective = Objective(victim, NOISE_LOSSES[loss], draws, batch_size)
         target = objective.target(images, labels, generator)
         try:
             _, gradient = objective.gradient(images, target, objective.draw(len(images), generator))
@@ -125,6 +125,27 @@ def findings(
             f"{accuracies[-1]:.3f} at ε = {curve[-1][0]:g}, limit {floor:g}",
         ),
     ]
+
+
+def backward_pass(used: str, accuracies: Mapping[str, float], limit: float = 0.05) -> Finding:
+    """Whether another way to differentiate the same system lowers the accuracy by more than ``limit``.
+
+    If one does, the attack looks weaker than attackers are: its backward pass masks the gradient.
+
+    used : name of the backward pass of the attack that a claim rests on
+    accuracies : accuracy in [0, 1] by the name of the pass, ``used`` among them; the same images, ε and steps
+    """
+    if used not in accuracies:
+        raise UserError(f"used = {used!r}: was not measured; attack through it too, besides {', '.join(accuracies)}")
+    others = {name: accuracy for name, accuracy in accuracies.items() if name != used}
+    if not others:
+        raise UserError(f"accuracies: of {used!r} alone; a comparison needs at least one other backward pass")
+    best = min(others, key=lambda name: others[name])
+    return Finding(
+        "no other backward pass is stronger",
+        others[best] >= accuracies[used] - limit,
+        f"accuracy {accuracies[used]:.3f} through {used}, {others[best]:.3f} through {best}, limit {limit:g} below",
+    )
 
 
 def raise_on(found: Sequence[Finding]) -> None:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from sc_sionna.attacks.objective import LOSSES, Objective
-from sc_sionna.attacks.source import as_inputs
+from sc_sionna.attacks.objective import Objective, as_inputs
 from sc_sionna.attacks.victim import Victim
 from sc_sionna.semantic.masking import gradient_energy
+from sc_sionna.tasks.classification import CROSS_ENTROPY
 
 
 def noise_energy(
@@ -25,7 +25,7 @@ def noise_energy(
     ``draws`` of the mask per image; a patch that a draw masks has no gradient in it.
     """
     images, labels = as_inputs(images, labels)
-    objective = Objective(victim, LOSSES["cross_entropy"], draws, batch_size)
+    objective = Objective(victim, CROSS_ENTROPY, draws, batch_size)
     target = objective.target(images, labels, generator)
     _, gradient = objective.gradient(images, target, objective.draw(len(images), generator))
     energy = gradient_energy(gradient, patch_size)

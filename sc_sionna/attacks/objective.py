@@ -1,8 +1,9 @@
-"""What semantic noise maximises: losses of the task, averaged over draws, and their gradient."""
+"""What semantic noise maximises: a loss of the task (:mod:`sc_sionna.tasks`), averaged over draws, and its gradient."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from keras import ops
 from sc_sionna.attacks.victim import Victim
 from sc_sionna.core.backend import compile_function, value_and_input_grad
 from sc_sionna.core.errors import UserError
+from sc_sionna.tasks import NoiseLoss
 
 NO_GRADIENT = (
     "the attacked system has no gradient with respect to the image; give its quantiser and link a straight-through pass, "
@@ -18,58 +20,23 @@ NO_GRADIENT = (
 )
 
 
-def _need(outputs: dict[str, Any], name: str, loss: str) -> Any:
-    if name not in outputs:
-        raise UserError(
-            f"loss = {loss!r}: needs the output {name!r}, the system has {', '.join(outputs)}; choose another"
-        )
-    return outputs[name]
-
-
-def cross_entropy(outputs: dict[str, Any], labels: Any, reference: Any) -> Any:
-    """−log softmax(logits)[label]: ``[B]``."""
-    logits = _need(outputs, "logits", "cross_entropy")
-    true = ops.sum(logits * ops.one_hot(labels, logits.shape[-1], dtype=logits.dtype), axis=-1)
-    return ops.logsumexp(logits, axis=-1) - true
-
-
-def margin(outputs: dict[str, Any], labels: Any, reference: Any) -> Any:
-    """Largest other logit minus the label's, above 0 for a wrong class: ``[B]``. It never saturates."""
-    logits = _need(outputs, "logits", "margin")
-    true = ops.one_hot(labels, logits.shape[-1], dtype=logits.dtype)
-    return ops.max(logits - 1e9 * true, axis=-1) - ops.sum(logits * true, axis=-1)
-
-
-def correct(outputs: dict[str, Any], labels: Any, reference: Any) -> Any:
-    """1 where the class is right, else 0: ``[B]``. No loss; an :class:`Objective` makes it accuracy over draws."""
-    predicted = ops.argmax(_need(outputs, "logits", "correct"), axis=-1)
-    return ops.cast(ops.equal(ops.cast(predicted, labels.dtype), labels), "float32")
-
-
-def reconstruction(outputs: dict[str, Any], labels: Any, reference: Any) -> Any:
-    """Mean squared error of the received image against the clean one: ``[B]``."""
-    return ops.mean(ops.square(_need(outputs, "image", "reconstruction") - reference), axis=(1, 2, 3))
-
-
-def embedding(outputs: dict[str, Any]) -> Any:
-    """The unit vector that retrieval compares, along the mean token: ``[B, D]``."""
-    mean = ops.mean(ops.cast(_need(outputs, "tokens", "retrieval"), "float32"), axis=1)
-    return mean * ops.rsqrt(ops.sum(ops.square(mean), axis=-1, keepdims=True) + 1e-12)
-
-
-def retrieval(outputs: dict[str, Any], labels: Any, reference: Any) -> Any:
-    """1 − cosine similarity of the embedding to the clean image's: ``[B]``."""
-    return 1.0 - ops.sum(embedding(outputs) * reference, axis=-1)
-
-
 Loss = Callable[[dict[str, Any], Any, Any], Any]
-LOSSES: dict[str, Loss] = {
-    "cross_entropy": cross_entropy,
-    "margin": margin,
-    "reconstruction": reconstruction,
-    "retrieval": retrieval,
-}
 Target = tuple[np.ndarray, np.ndarray]  # labels [I], and what the loss compares the outputs with, a row per image
+
+
+def as_inputs(images: Any, labels: Any) -> tuple[np.ndarray, np.ndarray]:
+    """Images float32 ``[I, H, W, 3]`` in [0, 1] and labels int32 ``[I]``, or a UserError."""
+    images = np.asarray(ops.convert_to_numpy(images), np.float32)
+    labels = np.asarray(ops.convert_to_numpy(labels), np.int32)
+    if images.ndim != 4 or len(images) == 0 or labels.shape != images.shape[:1]:
+        raise UserError(
+            f"images {images.shape}, labels {labels.shape}: an attack takes [I, H, W, 3] and [I] with I >= 1; reshape them"
+        )
+    if not (images.min() >= 0.0 and images.max() <= 1.0):  # also false for NaN
+        raise UserError(
+            f"images from {images.min()} to {images.max()}: pixels are in [0, 1]; divide 8-bit pixels by 255"
+        )
+    return images, labels
 
 
 class Objective:
@@ -81,48 +48,61 @@ class Objective:
 
     def __init__(self, victim: Victim, loss: Loss, draws: int, batch_size: int) -> None:
         self.victim, self.loss, self.draws, self.batch_size = victim, loss, draws, batch_size
-        self._losses = compile_function(lambda *inputs: (self._mean_losses(*inputs),))
-        self._gradient = compile_function(self._losses_and_gradient)
-        self._embedding = compile_function(lambda *inputs: (self._mean_embedding(*inputs),))
+        self._compiled: dict[Callable[..., Any], Callable[..., Any]] = {}
+
+    @property
+    def compares_outputs(self) -> bool:
+        """Whether the loss compares the outputs with those of the clean image, for which there are draws too."""
+        return isinstance(self.loss, NoiseLoss) and self.loss.reference is not None
+
+    def compiled(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        """``function(self, *inputs)`` as one graph, which is kept: attacks that share this objective share it."""
+        if function not in self._compiled:
+            self._compiled[function] = compile_function(partial(function, self))
+        return self._compiled[function]
 
     def draw(self, count: int, generator: np.random.Generator) -> tuple[np.ndarray, ...]:
         """Fresh draws for ``count`` images: ``count · draws`` rows, those of an image together."""
         return self.victim.draw(count * self.draws, generator)
 
     def target(self, images: np.ndarray, labels: np.ndarray, generator: np.random.Generator) -> Target:
-        """Labels, and the clean image, or for retrieval its mean embedding over draws."""
-        if self.loss is not retrieval:
-            return labels, images
-        (clean,) = self._in_parts(self._embedding, (images, labels, images), self.draw(len(images), generator))
-        return labels, clean
+        """Labels, and what the loss refers to: the clean image, or the mean over draws of its outputs."""
+        draw = self.draw(len(images), generator) if self.compares_outputs else ()
+        return labels, self.reference_of(images, labels, draw)
+
+    def reference_of(self, images: np.ndarray, labels: np.ndarray, draw: tuple[np.ndarray, ...]) -> np.ndarray:
+        """:meth:`reference` from arrays to an array; ``draw`` is used where the loss compares outputs."""
+        return self._in_parts(Objective.reference, (images, labels), draw)[0] if self.compares_outputs else images
 
     def losses(self, images: np.ndarray, target: Target, draw: tuple[np.ndarray, ...]) -> np.ndarray:
         """Loss of each image ``[I]``; a forward pass, no gradient."""
-        return self._in_parts(self._losses, (images, *target), draw)[0]
+        return self._in_parts(Objective.mean_losses, (images, *target), draw)[0]
 
     def gradient(
         self, images: np.ndarray, target: Target, draw: tuple[np.ndarray, ...]
     ) -> tuple[np.ndarray, np.ndarray]:
         """Loss of each image ``[I]`` and its gradient ``[I, H, W, 3]``; a forward and a backward pass."""
-        losses, gradient = self._in_parts(self._gradient, (images, *target), draw)
+        losses, gradient = self._in_parts(Objective.losses_and_gradient, (images, *target), draw)
         return losses, gradient
 
-    def _repeat(self, x: Any) -> Any:
-        return x if self.draws == 1 else ops.repeat(x, self.draws, axis=0)
+    # ---------------------------------------------------------------- on tensors, for a graph
 
-    def _mean(self, x: Any) -> Any:
-        return ops.mean(ops.reshape(x, (-1, self.draws, *x.shape[1:])), axis=1)
+    def reference(self, images: Any, labels: Any, *draw: Any) -> Any:
+        """What the loss compares the outputs with, ``[B, ...]``: the clean image, or the mean over draws of its outputs."""
+        if not isinstance(self.loss, NoiseLoss) or self.loss.reference is None:
+            return images
+        return self._mean(self.loss.reference(self.victim.outputs(self._repeat(images), *draw)))
 
-    def _mean_losses(self, images: Any, labels: Any, reference: Any, *draw: Any) -> Any:
+    def mean_losses(self, images: Any, labels: Any, reference: Any, *draw: Any) -> Any:
+        """Loss of each image ``[B]``, float32."""
         outputs = self.victim.outputs(self._repeat(images), *draw)
         return self._mean(ops.cast(self.loss(outputs, self._repeat(labels), self._repeat(reference)), "float32"))
 
-    def _mean_embedding(self, images: Any, labels: Any, reference: Any, *draw: Any) -> Any:
-        return self._mean(embedding(self.victim.outputs(self._repeat(images), *draw)))
+    def losses_and_gradient(self, images: Any, labels: Any, reference: Any, *draw: Any) -> tuple[Any, Any]:
+        """Loss of each image ``[B]`` and its gradient ``[B, H, W, 3]``. UserError where there is none."""
 
-    def _losses_and_gradient(self, images: Any, labels: Any, reference: Any, *draw: Any) -> tuple[Any, Any]:
         def total(x: Any) -> tuple[Any, Any]:
-            losses = self._mean_losses(x, labels, reference, *draw)
+            losses = self.mean_losses(x, labels, reference, *draw)
             return ops.sum(losses), losses
 
         try:
@@ -135,21 +115,31 @@ class Objective:
             raise UserError(NO_GRADIENT)
         return losses, gradient
 
+    def _repeat(self, x: Any) -> Any:
+        return x if self.draws == 1 else ops.repeat(x, self.draws, axis=0)
+
+    def _mean(self, x: Any) -> Any:
+        return ops.mean(ops.reshape(x, (-1, self.draws, *x.shape[1:])), axis=1)
+
+    # ---------------------------------------------------------------- in parts of one size
+
     def _in_parts(
         self, function: Callable[..., Any], arrays: tuple[np.ndarray, ...], draw: tuple[np.ndarray, ...]
     ) -> list[np.ndarray]:
-        count, size = len(arrays[0]), self.batch_size
-        arrays = (self.victim.prepare(arrays[0]), *arrays[1:])
+        count, size, run = len(arrays[0]), self.batch_size, self.compiled(function)
         parts = []
         for start in range(0, count, size):
-            inputs = [_rows(x, start, size) for x in arrays]
-            inputs += [_rows(x, start * self.draws, size * self.draws) for x in draw]
-            results = function(*[ops.convert_to_tensor(x) for x in inputs])
+            inputs = [rows_of(x, start, size) for x in arrays]
+            inputs += [rows_of(x, start * self.draws, size * self.draws) for x in draw]
+            results = run(*[ops.convert_to_tensor(x) for x in inputs])
+            results = results if isinstance(results, tuple) else (results,)
             parts.append([ops.convert_to_numpy(x) for x in results])
         return [np.concatenate(column)[:count] for column in zip(*parts, strict=True)]
 
 
-def _rows(x: np.ndarray, start: int, size: int) -> np.ndarray:
-    """``size`` rows from ``start``, filled up with the first of them."""
-    part = x[start : start + size]
-    return part if len(part) == size else np.concatenate([part, np.repeat(part[:1], size - len(part), axis=0)])
+def rows_of(x: np.ndarray, start: int, size: int, axis: int = 0) -> np.ndarray:
+    """``size`` rows along an axis from ``start``, filled up with the first of them."""
+    part = np.moveaxis(x, axis, 0)[start : start + size]
+    if len(part) < size:
+        part = np.concatenate([part, np.repeat(part[:1], size - len(part), axis=0)])
+    return np.moveaxis(part, 0, axis)

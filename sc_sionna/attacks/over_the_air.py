@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Literal
 
-import keras
 import numpy as np
+from keras import ops
 from pydantic import Field, model_validator
 
 from sc_sionna.core.backend import compile_function, value_and_input_grad
@@ -61,7 +61,7 @@ class OverTheAirSettings(Settings):
         return self
 
 
-class OverTheAirAttack(keras.layers.Layer):
+class OverTheAirAttack:
     """Holds one Δx ``[U, A]`` (uses, attacker antennas) and adds H_a Δx with a fresh H_a per image.
 
     :meth:`craft` is Algorithm 1. For every collected signal x̃ with its label and its attacker channel, in parallel::
@@ -69,15 +69,16 @@ class OverTheAirAttack(keras.layers.Layer):
         δ_norm = H_a^H ∇L(x̃_k) / ||H_a^H ∇L(x̃_k)||,   x̃_{k+1} = x̃_k + α H_a δ_norm,   δ_{k+1} = δ_k + α δ_norm
 
     then over the samples in turn Δx ← Δx + ρ·ε·δ_K/||δ_K||, scaled back to ||Δx|| = ε. The paper writes H_a*; the
-    matched filter of a matrix channel is its conjugate transpose. ``call(batch_size, generator)`` gives the interference
+    matched filter of a matrix channel is its conjugate transpose. ``attack(batch_size, generator)`` gives the interference
     complex64 ``[B, U, rx]`` that :class:`~sc_sionna.phy.link.DigitalLink` takes.
+
+    A procedure on the host, not a layer: the signals that it adds to live on the simulated air, outside every network.
 
     num_uses, num_rx_ant : U, and antennas of the receiver
     signal_power : mean received signal power per antenna, from which ``ssnr_db`` sets the strength
     """
 
     def __init__(self, settings: OverTheAirSettings, num_uses: int, num_rx_ant: int, signal_power: float) -> None:
-        super().__init__(dtype="float32")
         self.settings, self.num_uses, self.num_rx_ant = settings, num_uses, num_rx_ant
         self.num_ant = num_rx_ant if settings.channel == "identity" else settings.num_ant
         self.signal_power = signal_power
@@ -85,11 +86,7 @@ class OverTheAirAttack(keras.layers.Layer):
         # E|h|² = 1: a receive antenna gets the sum over the attacker's antennas, through the identity only its own part
         per_use = received * (num_rx_ant if settings.channel == "identity" else 1)
         self.epsilon = float(np.sqrt(num_uses * per_use))  # ||Δx||
-
-    def build(self, *_: Any) -> None:
-        self.noise = self.add_weight(
-            shape=(self.num_uses, self.num_ant, 2), initializer="zeros", trainable=False, name="noise"
-        )
+        self.noise = np.zeros((num_uses, self.num_ant), np.complex64)  # Δx, zero before it is crafted
 
     def draw_channel(self, count: int, generator: np.random.Generator) -> np.ndarray:
         """H_a complex ``[count, rx, A]``."""
@@ -108,11 +105,9 @@ class OverTheAirAttack(keras.layers.Layer):
             raise UserError(
                 f"received signals of shape {received.shape}: [samples, {self.num_uses}, {self.num_rx_ant}] is wanted"
             )
-        if not self.built:
-            self.build()
         if self.settings.kind == "gaussian":
             parts = generator.standard_normal((self.num_uses, self.num_ant, 2))
-            self._assign(parts[..., 0] + 1j * parts[..., 1])
+            self._set(parts[..., 0] + 1j * parts[..., 1])
             return 0.0
         h = self.draw_channel(len(received), generator)
         gradient = compile_function(lambda y, *rest: _loss_and_gradient(loss, y, rest))
@@ -120,8 +115,8 @@ class OverTheAirAttack(keras.layers.Layer):
         y, losses = received.astype(np.complex128), []
         for _ in range(self.settings.steps):
             value, slope = gradient(np.stack([y.real, y.imag], -1).astype(np.float32), *inputs)
-            slope = keras.ops.convert_to_numpy(slope).astype(np.float64)
-            losses.append(float(keras.ops.convert_to_numpy(value)))
+            slope = ops.convert_to_numpy(slope).astype(np.float64)
+            losses.append(float(ops.convert_to_numpy(value)))
             step = np.einsum("nra,nur->nua", h.conj(), slope[..., 0] + 1j * slope[..., 1])
             step *= self.epsilon * self.settings.alpha / np.maximum(_norm(step), 1e-30)
             y = y + np.einsum("nra,nua->nur", h, step)
@@ -133,21 +128,16 @@ class OverTheAirAttack(keras.layers.Layer):
         for direction in delta[moved] / _norm(delta[moved]):
             total = total + self.settings.rho * self.epsilon * direction
             total = total * (self.epsilon / _norm(total))
-        self._assign(total[0])
+        self._set(total[0])
         return losses[-1] - losses[0]
 
-    def _assign(self, noise: np.ndarray) -> None:
-        noise = noise * (self.epsilon / np.linalg.norm(noise))
-        self.noise.assign(np.stack([noise.real, noise.imag], -1).astype(np.float32))
-
-    def call(self, batch_size: int, generator: np.random.Generator) -> np.ndarray:
-        parts = keras.ops.convert_to_numpy(self.noise)
-        h = self.draw_channel(batch_size, generator)
-        return np.einsum("bra,ua->bur", h, parts[..., 0] + 1j * parts[..., 1]).astype(np.complex64)
+    def _set(self, noise: np.ndarray) -> None:
+        self.noise = (noise * (self.epsilon / np.linalg.norm(noise))).astype(np.complex64)
 
     def __call__(self, batch_size: int, generator: np.random.Generator) -> np.ndarray:
-        """Host arrays in and out: Keras' own ``__call__`` takes tensors only."""
-        return self.call(batch_size, generator)
+        """H_a Δx for a batch, complex64 ``[B, U, rx]``."""
+        h = self.draw_channel(batch_size, generator)
+        return np.einsum("bra,ua->bur", h, self.noise).astype(np.complex64)
 
     def realised_ssnr_db(self, interference: np.ndarray) -> float:
         """Signal power over the power of what was really added, in dB."""
@@ -162,7 +152,7 @@ def _norm(x: np.ndarray) -> np.ndarray:
 def _loss_and_gradient(loss: Loss, y: Any, inputs: tuple[Any, ...]) -> tuple[Any, Any]:
     def total(y: Any) -> tuple[Any, Any]:
         per_sample = loss(y, *inputs)
-        return keras.ops.sum(per_sample), keras.ops.mean(per_sample)
+        return ops.sum(per_sample), ops.mean(per_sample)
 
     (_, mean), gradient = value_and_input_grad(total, y)
     return mean, gradient

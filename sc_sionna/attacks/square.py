@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 
 from sc_sionna.attacks.adaptive_settings import AdaptiveSettings
-from sc_sionna.attacks.objective import Objective, margin
-from sc_sionna.attacks.source import as_inputs, project
+from sc_sionna.attacks.ball import project_on_host
+from sc_sionna.attacks.objective import Objective, as_inputs
 from sc_sionna.attacks.victim import Victim
+from sc_sionna.tasks.classification import margin
 
 # Share of the pixels at query q of 10 000 is 0.8 / 2^(number of these that q has passed), Andriushchenko et al.
 SQUARE_SHARE = 0.8
@@ -42,7 +43,7 @@ class Square:
             return np.where(generator.random((count, *size, channels)) < 0.5, -epsilon, epsilon).astype(np.float32)
 
         target = self.objective.target(clean, labels, generator)
-        best = project(clean + noise(1, width), clean, epsilon, "linf")  # vertical stripes
+        best = project_on_host(clean + noise(1, width), clean, epsilon, "linf")  # vertical stripes
         side = 0
         for query in range(self.settings.queries):
             if self.side(query, height, width) != side:
@@ -52,7 +53,7 @@ class Square:
             rows = _window(generator.integers(0, height - side + 1, count), side, height)
             columns = _window(generator.integers(0, width - side + 1, count), side, width)
             inside = (rows[:, :, None] & columns[:, None, :])[..., None]
-            candidate = project(np.where(inside, clean + noise(1, 1), best), clean, epsilon, "linf")
+            candidate = project_on_host(np.where(inside, clean + noise(1, 1), best), clean, epsilon, "linf")
             loss = self.objective.losses(candidate, target, draw)
             better = loss > best_loss
             best[better], best_loss[better] = candidate[better], loss[better]

@@ -9,10 +9,11 @@ import numpy as np
 
 from sc_sionna.attacks.adaptive_settings import AdaptiveSettings
 from sc_sionna.attacks.apgd import Apgd
-from sc_sionna.attacks.objective import Loss, cross_entropy, margin
+from sc_sionna.attacks.objective import Loss
 from sc_sionna.attacks.square import Square
 from sc_sionna.attacks.victim import Victim
 from sc_sionna.core.errors import UserError
+from sc_sionna.tasks.classification import cross_entropy_per_image, margin
 
 Attack = Callable[[Any, Any, float, np.random.Generator], np.ndarray]
 
@@ -20,11 +21,13 @@ Attack = Callable[[Any, Any, float, np.random.Generator], np.ndarray]
 def cross_entropy_with_importance(outputs: dict[str, Any], labels: Any, reference: Any) -> Any:
     """Cross entropy of the task and of every feature importance module: ``[B]``."""
     modules = outputs.get("importance_logits", ())
-    losses = [cross_entropy({"logits": logits}, labels, reference) for logits in (outputs["logits"], *modules)]
+    losses = [
+        cross_entropy_per_image({"logits": logits}, labels, reference) for logits in (outputs["logits"], *modules)
+    ]
     return sum(losses[1:], start=losses[0])
 
 
-LOSSES: dict[str, Loss] = {"cross-entropy": cross_entropy_with_importance, "margin": margin}
+APGD_LOSSES: dict[str, Loss] = {"cross-entropy": cross_entropy_with_importance, "margin": margin}
 
 
 class AdaptiveSuite:
@@ -42,7 +45,7 @@ class AdaptiveSuite:
         self.attacks: dict[str, Attack] = {
             f"apgd-{name}/{which}": Apgd(victim, loss, settings)
             for which, victim in victims.items()
-            for name, loss in LOSSES.items()
+            for name, loss in APGD_LOSSES.items()
         }
         self.attacks["square"] = Square(next(iter(victims.values())), settings)
 
@@ -52,18 +55,6 @@ class AdaptiveSuite:
         if not 0.0 <= epsilon <= 1.0:
             raise UserError(f"epsilon = {epsilon}: ℓ∞ noise on the [0, 1] pixel scale; set it from 0 to 1")
         return {name: attack(images, labels, epsilon, generator) for name, attack in self.attacks.items()}
-
-
-def adaptive_suite(
-    victims: Mapping[str, Victim],
-    images: Any,
-    labels: Any,
-    epsilon: float,
-    generator: np.random.Generator,
-    settings: AdaptiveSettings | None = None,
-) -> dict[str, np.ndarray]:
-    """Adversarial images ``[I, H, W, 3]`` by the attack's name: one call of an :class:`AdaptiveSuite`."""
-    return AdaptiveSuite(victims, settings)(images, labels, epsilon, generator)
 
 
 def worst_case(correct: Mapping[str, np.ndarray]) -> np.ndarray:

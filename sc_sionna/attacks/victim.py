@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol, get_args
 
+import keras
 import numpy as np
 from keras import ops
 
@@ -24,15 +25,26 @@ class Victim(Protocol):
     * ``outputs(images, *draw)``: the differentiable pass at inference, images ``[B, H, W, 3]`` in [0, 1] to named
       tensors: ``logits [B, C]``, and where the scheme has them ``image [B, H, W, 3]``, ``tokens [B, P, D]`` and
       ``importance_logits``, a list of ``[B, C]``, one per feature importance module. No row depends on another.
-    * ``prepare(images)``: source coding on the host that has no derivative (JPEG), identity for other schemes. Its
-      backward pass is taken as the identity (BPDA, Athalye et al. 2018, arXiv:1802.00420).
+    * ``draw_in_graph(count, seed)``: the same law as tensors, drawn by Keras from its generator ``seed``; ``count`` may be
+      a tensor. UserError where something can be drawn on the host only.
     """
 
     def draw(self, count: int, generator: np.random.Generator) -> tuple[np.ndarray, ...]: ...
 
     def outputs(self, images: Any, *draw: Any) -> dict[str, Any]: ...
 
-    def prepare(self, images: np.ndarray) -> np.ndarray: ...
+    def draw_in_graph(self, count: Any, seed: keras.random.SeedGenerator) -> tuple[Any, ...]: ...
+
+
+def sample_in_graph(what: str, sampler: Sampler, count: Any, seed: keras.random.SeedGenerator) -> Any:
+    """Draw as the sampler does, but by Keras, or a UserError where it has no way to."""
+    in_graph = getattr(sampler, "in_graph", None)
+    if in_graph is None:
+        raise UserError(
+            f"{what} of type {type(sampler).__name__}: is drawn on the host only; hand its draws to the attack, as "
+            "SourceAttack.sample makes them, or give it a method in_graph(count, seed)"
+        )
+    return in_graph(count, seed)
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,6 +101,17 @@ class CodecVictim:
             raise UserError(f"known: {rows} rows for {count} images; give one row per image")
         return tuple(np.repeat(part, count // rows, axis=0) for part in self.known)
 
+    def draw_in_graph(self, count: Any, seed: keras.random.SeedGenerator) -> tuple[Any, ...]:
+        """The same as :meth:`draw`, as tensors; a sampler that has no ``in_graph(count, seed)`` is a UserError."""
+        if self.known is not None:
+            if not isinstance(count, int):
+                raise UserError(
+                    "known: has one row per image, and the batch size is not known; make the model with one"
+                )
+            return tuple(ops.convert_to_tensor(part) for part in self.draw(count, np.random.default_rng(0)))
+        samplers = {"masking": self.masking, "flips": self.flips}
+        return tuple(sample_in_graph(what, s, count, seed) for what, s in samplers.items() if s is not None)
+
     def outputs(self, images: Any, keep: Any, flips: Any = None) -> dict[str, Any]:
         codec = self.codec
         snr_db = ops.full((ops.shape(images)[0],), self.snr_db or 0.0, dtype="float32")
@@ -110,6 +133,3 @@ class CodecVictim:
             hit = ops.any(ops.not_equal(by_index, 0), axis=-1, keepdims=True)  # [B, N, 1]
             soft = ops.where(hit, self.codec.receive(features, indices, flips)[0], soft)
         return soft if representatives is None else ops.take_along_axis(soft, representatives[..., None], axis=1)
-
-    def prepare(self, images: np.ndarray) -> np.ndarray:
-        return images

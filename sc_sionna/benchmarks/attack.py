@@ -6,10 +6,8 @@ Repetitions are interleaved, so that a busy machine slows all, and medians are k
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,6 +17,7 @@ from sc_sionna.attacks.source import SourceAttack, SourceAttackSettings
 from sc_sionna.attacks.victim import CodecVictim
 from sc_sionna.benchmarks.timing import Goal, interleaved
 from sc_sionna.core import rng
+from sc_sionna.core.atomic import scratch_folder
 from sc_sionna.core.backend import compile_function, value_and_grad
 from sc_sionna.data import load
 from sc_sionna.data.common import to_float
@@ -51,8 +50,8 @@ def bench_attack(quick: bool = False, seed: int = 1) -> AttackBench:
     repetitions = 10 if quick else 60
     preset = make_preset("digits", "masked-vqvae", train={"batch_size": BATCH})
     data = load("digits", "train")
-    with tempfile.TemporaryDirectory() as scratch:
-        trainer = Trainer(preset, data, load("digits", "val"), Path(scratch))
+    with scratch_folder() as scratch:
+        trainer = Trainer(preset, data, load("digits", "val"), scratch)
     model, snr_db = trainer.model, np.full(BATCH, preset.train.snr_db, np.float32)
     optimizer = trainer._optimizer(preset.train.epochs)
     optimizer.build(model.trainable_variables)
@@ -74,7 +73,7 @@ def bench_attack(quick: bool = False, seed: int = 1) -> AttackBench:
 
     def drawn(generator: np.random.Generator) -> tuple[np.ndarray, ...]:
         keep = trainer.masking(BATCH, generator)
-        error = trainer.channel.error(images, keep, generator)
+        error = trainer.channel.error(images, keep, snr_db, generator)
         assert error is not None
         return images, labels, keep, snr_db, error
 
@@ -82,7 +81,7 @@ def bench_attack(quick: bool = False, seed: int = 1) -> AttackBench:
     runs: dict[str, Callable[[np.random.Generator], Any]] = {
         PASS: lambda g: ops.convert_to_numpy(passes(*drawn(g))[1][-1]),
         TRAINING: lambda g: step(images, *drawn(g))[1],
-        ATTACK: lambda g: attack(images, labels, g),
+        ATTACK: lambda g: attack.craft(images, labels, g),
     }
 
     def way(name: str) -> Callable[[int], Any]:

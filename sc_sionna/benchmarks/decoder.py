@@ -101,7 +101,7 @@ def bench_decoder(quick: bool = False) -> DecoderBench:
     for snr_db in (FULL_DB, CLEAN_DB):
         bits, llr = _logits(encoder, snr_db, batch, seed=1)
         wrong = {name: int(np.any(decode(llr).numpy() != bits, axis=1).sum()) for name, decode in decoders.items()}
-        ways = {name: lambda _, decode=decode, llr=llr: decode(llr) for name, decode in decoders.items()}  # type: ignore[misc]
+        ways = {name: lambda _, decode=decode, llr=llr: decode(llr) for name, decode in decoders.items()}
         median = interleaved(ways, repetitions, warm_up=0, at_least=0.1).seconds  # compiled just above
         spent = float(layered.decode(llr.numpy()).iterations.mean())
         for name in NAMES:

@@ -8,12 +8,13 @@ from sc_sionna.core.startup import start_backend
 def names() -> dict[str, dict[str, str]]:
     """By what they name: each name, and what it stands for where that is known."""
     start_backend()
-    from sc_sionna.attacks.threats import KNOWLEDGE
+    from sc_sionna.attacks.threats import GaussianThreat, OverTheAirThreat, RandomSignThreat, SourceThreat
     from sc_sionna.data import DATASETS
     from sc_sionna.experiments.catalogue import NAMES, find_entry
     from sc_sionna.phy.channels import CHANNELS
     from sc_sionna.schemes import SCHEME_NAMES
     from sc_sionna.semantic.weights import has_weights
+    from sc_sionna.tasks import TASKS
 
     trained = {name: [d for d in DATASETS if has_weights(None, d, name)] for name in SCHEME_NAMES}
     return {
@@ -21,7 +22,12 @@ def names() -> dict[str, dict[str, str]]:
             name: f"weights for {', '.join(found)}" if found else "to be trained" for name, found in trained.items()
         },
         "channels": {name: _first_line(channel) for name, channel in CHANNELS.items()} | {"module:Class": "your own"},
-        "attacks": {name: f"the attacker knows {words}" for name, words in KNOWLEDGE.items()},
+        "attacks": {
+            threat.model_fields["kind"].default: f"the attacker knows {threat.knowledge}"
+            for threat in (SourceThreat, RandomSignThreat, OverTheAirThreat, GaussianThreat)
+        }
+        | {"module:Class": "your own"},
+        "tasks": {name: _first_line(task) for name, task in TASKS.items()} | {"module:Class": "your own"},
         "data sets": {name: "built in" if name == "digits" else "" for name in DATASETS}
         | {"NAME": "images under --data-dir/NAME/SPLIT/CLASS"},
         "experiments": {name: find_entry(name).about for name in NAMES},

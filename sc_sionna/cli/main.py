@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from sc_sionna import __version__
-from sc_sionna.cli.options import Dataset, Quiet, Weights
-from sc_sionna.cli.running import run_command
+from sc_sionna.cli.options import AllowPlugins, Dataset, Quiet, Weights
+from sc_sionna.cli.running import run_command, run_line
 from sc_sionna.cli.simulation import CONTEXT, run
+from sc_sionna.core.startup import start_backend
 
 app = typer.Typer(
     help="Link-level simulation of robust semantic communications.",
-    no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
 )
@@ -25,7 +25,7 @@ app.command("run", context_settings=CONTEXT, add_help_option=False)(run)
 
 def run_script(name: str) -> None:
     """Run a named experiment with this process's arguments, for the scripts in ``sims/``."""
-    app(["run", name, *sys.argv[1:]])
+    run_line(app, ["run", name, *sys.argv[1:]])
 
 
 @app.command("list")
@@ -49,17 +49,23 @@ def train(
     ] = None,
     max_images: Annotated[int | None, typer.Option(min=1, help="train on a part of the images")] = None,
     start_from: Annotated[Path | None, typer.Option(help="a .weights.h5 instead of the pre-training stage")] = None,
+    workers: Annotated[
+        int,
+        typer.Option(
+            min=1, max=64, help="parts of a batch computed side by side, under PyTorch with OMP_NUM_THREADS=1"
+        ),
+    ] = 1,
     fresh: Annotated[bool, typer.Option(help="forget an earlier run of the same name")] = False,
     quiet: Quiet = False,
+    allow_plugins: AllowPlugins = None,
 ) -> None:
     """Train a system; killed at any moment, the same command goes on from the last finished epoch."""
-    from sc_sionna.core.startup import start_backend
 
-    start_backend()
-    from sc_sionna.cli.train import train_preset
+    def run() -> Any:
+        start_backend()
+        from sc_sionna.cli.train import train_preset
 
-    run_command(
-        lambda: train_preset(
+        return train_preset(
             preset,
             system,
             data_dir,
@@ -71,9 +77,11 @@ def train(
             start_from,
             fresh,
             quiet,
+            workers,
             sys.argv[1:],
         )
-    )
+
+    run_command(run)
 
 
 @app.command()
@@ -81,16 +89,18 @@ def calibrate(
     preset: Annotated[str, typer.Argument(help="digits, cifar10 or paper")],
     snr_db: Annotated[str, typer.Option(help="SNRs in dB, START:STOP:STEP or a,b,c")] = "3",
     out: Annotated[Path, typer.Option(help="folder of the calibration")] = Path("runs/calibration"),
-    images: Annotated[int, typer.Option(min=64, help="transmissions per SNR")] = 4096,
+    images: Annotated[int, typer.Option(min=64, max=10_000_000, help="transmissions per SNR")] = 4096,
     set_: Annotated[list[str] | None, typer.Option("--set", help="change a setting: link.num_streams=2")] = None,
 ) -> None:
     """Measure the link's bit error rate per image, from which the training channel draws."""
-    from sc_sionna.core.startup import start_backend
 
-    start_backend()
-    from sc_sionna.cli.train import calibrate_preset
+    def run() -> Any:
+        start_backend()
+        from sc_sionna.cli.train import calibrate_preset
 
-    run_command(lambda: calibrate_preset(preset, snr_db, out, images, set_ or []))
+        return calibrate_preset(preset, snr_db, out, images, set_ or [])
+
+    run_command(run)
 
 
 @app.command("noise-energy")
@@ -100,15 +110,18 @@ def noise_energy(
     data_dir: Dataset = None,
     weights: Weights = None,
     max_images: Annotated[int, typer.Option(min=1, help="training images, at most")] = 1024,
-    draws: Annotated[int, typer.Option(min=1, help="draws of the mask per image")] = 4,
+    draws: Annotated[int, typer.Option(min=1, max=1000, help="draws of the mask per image")] = 4,
+    allow_plugins: AllowPlugins = None,
 ) -> None:
     """Measure where semantic noise hits a trained scheme; prints the setting for --set, from training images."""
-    from sc_sionna.core.startup import start_backend
 
-    start_backend()
-    from sc_sionna.cli.train import print_noise_energy
+    def run() -> Any:
+        start_backend()
+        from sc_sionna.cli.train import print_noise_energy
 
-    run_command(lambda: print_noise_energy(preset, system, data_dir, weights, max_images, draws))
+        return print_noise_energy(preset, system, data_dir, weights, max_images, draws)
+
+    run_command(run)
 
 
 @app.command()
@@ -117,12 +130,14 @@ def validate(
     seed: Annotated[int, typer.Option(min=0)] = 1,
 ) -> None:
     """Compare the link with theory; exit code 0 only if every |z| <= 4."""
-    from sc_sionna.core.startup import start_backend
 
-    start_backend()
-    from sc_sionna.phy.validate import print_validation, run_validation
+    def run() -> Any:
+        start_backend()
+        from sc_sionna.phy.validate import print_validation, run_validation
 
-    run_command(lambda: print_validation(run_validation(scale=scale, seed=seed)))
+        return print_validation(run_validation(scale=scale, seed=seed))
+
+    run_command(run)
 
 
 @app.command()
@@ -132,12 +147,14 @@ def bench(
     out: Annotated[Path | None, typer.Option(help="a Markdown file for the results")] = None,
 ) -> None:
     """Measure speed against a plain alternative in the same run."""
-    from sc_sionna.core.startup import start_backend
 
-    start_backend()
-    from sc_sionna.benchmarks import run_benchmark
+    def run() -> Any:
+        start_backend()
+        from sc_sionna.benchmarks import run_benchmark
 
-    run_command(lambda: run_benchmark(what, quick, out))
+        return run_benchmark(what, quick, out)
+
+    run_command(run)
 
 
 @app.command()
@@ -147,14 +164,17 @@ def replay(
     data_dir: Dataset = None,
     weights: Weights = None,
     quiet: Quiet = False,
+    allow_plugins: AllowPlugins = None,
 ) -> None:
     """Run a stored record again at a reduced size and compare every point; exit code 0 only if all agree."""
-    from sc_sionna.core.startup import start_backend
 
-    start_backend()
-    from sc_sionna.experiments.replay import replay_record
+    def run() -> Any:
+        start_backend()
+        from sc_sionna.experiments.replay import replay_record
 
-    run_command(lambda: replay_record(record, max_images, data_dir, weights, quiet))
+        return replay_record(record, max_images, data_dir, weights, quiet)
+
+    run_command(run)
 
 
 @app.command()
@@ -167,12 +187,42 @@ def report(
     run_command(lambda: write_report(out))
 
 
+@app.command()
+def fuzz(
+    parts: Annotated[
+        list[str] | None, typer.Argument(help="set, commands, records, stores, kills; default all")
+    ] = None,
+    set_: Annotated[int | None, typer.Option("--set", min=1, help="hostile values of --set; default 500")] = None,
+    commands: Annotated[int | None, typer.Option(min=1, help="hostile command lines; default 200")] = None,
+    records: Annotated[int | None, typer.Option(min=1, help="hostile records; default 200")] = None,
+    stores: Annotated[int | None, typer.Option(min=1, help="flipped bits of a store; default 1500")] = None,
+    kills: Annotated[int | None, typer.Option(min=1, help="SIGKILLs in sweeps; default 100")] = None,
+    seed: Annotated[int, typer.Option(min=0)] = 1,
+    out: Annotated[Path | None, typer.Option(help="a Markdown file for the figures")] = None,
+) -> None:
+    """Feed the project damaged and hostile input; exit code 0 only if nothing is lost, changed or imported in silence."""
+
+    def run() -> Any:
+        start_backend()
+        from sc_sionna.cli.fuzz import fuzz as run_parts
+
+        sizes = {"set": set_, "commands": commands, "records": records, "stores": stores, "kills": kills}
+        return run_parts(parts or [], sizes, seed, out.resolve() if out else None, sys.argv[1:])
+
+    run_command(run)
+
+
 @app.callback(invoke_without_command=True)
-def _version(version: Annotated[bool, typer.Option("--version", help="print the version")] = False) -> None:
+def _version(
+    context: typer.Context, version: Annotated[bool, typer.Option("--version", help="print the version")] = False
+) -> None:
     if version:
         print(f"sc_sionna {__version__}")
         raise typer.Exit
+    if context.invoked_subcommand is None:
+        print(context.get_help())
+        raise typer.Exit(2)
 
 
 def main() -> None:
-    app()
+    run_line(app)

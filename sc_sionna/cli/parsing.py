@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import math
 from pathlib import Path
 from typing import Any
 
+from sc_sionna.core import plugins, strict_json
 from sc_sionna.core.errors import UserError
 from sc_sionna.sweep import read_record
 
@@ -54,7 +54,7 @@ def parse_numbers(text: str, what: str) -> list[float]:
 def read_settings(path: Path) -> tuple[str | None, dict[str, Any]]:
     """Name and settings of a record, which is checked, or settings alone, as JSON; UserError for any other file."""
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = strict_json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror}); name a record or JSON of settings") from None
     except (ValueError, RecursionError) as error:
@@ -70,13 +70,16 @@ def read_settings(path: Path) -> tuple[str | None, dict[str, Any]]:
 def parse_value(text: str) -> Any:
     """A setting's value: JSON where it is JSON, else the text itself."""
     try:
-        return json.loads(text)
-    except json.JSONDecodeError:
+        return strict_json.loads(text)
+    except ValueError:  # a word, or one of the texts that no setting takes as JSON: its check names the limit
         return text
 
 
 def parse_changes(changes: list[str], groups: tuple[str, ...]) -> dict[str, dict[str, Any]]:
-    """``["train.epochs=5", "codec.masking.ratio=0"]`` to nested dictionaries, every group present."""
+    """``["train.epochs=5", "codec.masking.ratio=0"]`` to nested dictionaries, every group present.
+
+    A ``module:Class`` among the values is allowed with this (:mod:`sc_sionna.core.plugins`): the user has typed it.
+    """
     result: dict[str, dict[str, Any]] = {group: {} for group in groups}
     for change in changes:
         path, equals, value = change.partition("=")
@@ -89,4 +92,5 @@ def parse_changes(changes: list[str], groups: tuple[str, ...]) -> dict[str, dict
             if not isinstance(place, dict):
                 raise UserError(f"--set {change!r}: {name!r} was set to one value before; set the group or its members")
         place[names[-1]] = parse_value(value)
+    plugins.allow_named(result)
     return result

@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from sc_sionna.cli.options import Dataset, Out, Quiet, Weights
+from sc_sionna.cli.options import AllowPlugins, Dataset, Out, Quiet, Weights
 from sc_sionna.cli.parsing import parse_changes, parse_numbers, parse_snr_range, read_settings
 from sc_sionna.cli.running import run_command
+from sc_sionna.core import plugins
 from sc_sionna.core.errors import UserError
 from sc_sionna.core.startup import start_backend
 
@@ -64,6 +65,7 @@ def run(
         bool, typer.Option("--dry-run", help="say what would run and about how long; write nothing")
     ] = False,
     quiet: Quiet = False,
+    allow_plugins: AllowPlugins = None,
     help_: Annotated[bool, typer.Option("--help", help="show this, and with NAME its own options")] = False,
 ) -> None:
     """Run a named experiment; killed at any moment, the same command goes on where it was."""
@@ -113,16 +115,19 @@ def run_request(request: Request) -> int | None:
 def _options(request: Request, entry: Entry) -> Options:
     """The shared options as values; UserError for one that means nothing to the experiment."""
     from sc_sionna.experiments.catalogue.entry import Options
-    from sc_sionna.schemes import split_schemes
+    from sc_sionna.schemes import parse_schemes
 
     given = {name: value for name, value in request.shared.items() if value is not None}
+    plugins.allow_named(request.shared["dataset"])
     for option in given:
         if option not in entry.takes:
             raise UserError(
                 f"--{option.replace('_', '-')}: means nothing to {request.name}, {entry.about}; leave it out"
             )
     if "systems" in given:
-        given["systems"] = split_schemes(given["systems"])
+        plugins.allow_named(given["systems"].split(","))  # typed by the user, who so names the module
+        given["systems"] = parse_schemes(given["systems"])
+        plugins.allow_named([spec.overrides for spec in given["systems"]])
     changes = {} if request.config else _changes(request, entry.groups)
     return Options(**given, changes=changes, quick=request.quick)
 

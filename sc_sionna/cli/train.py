@@ -16,12 +16,13 @@ from sc_sionna.cli.parsing import parse_changes, parse_snr_range
 from sc_sionna.core import rng
 from sc_sionna.core.atomic import make_folder
 from sc_sionna.core.errors import UserError
-from sc_sionna.data import Images, load
+from sc_sionna.data import load
 from sc_sionna.data.common import to_float
 from sc_sionna.semantic.codec import make_masking
 from sc_sionna.semantic.weights import save_weights, weights_name
 from sc_sionna.settings import Preset
 from sc_sionna.settings.presets import make_preset
+from sc_sionna.tasks import make_task
 from sc_sionna.training.channel import save_calibration
 from sc_sionna.training.loop import Trainer
 
@@ -41,6 +42,12 @@ class _Report:
         used = (
             f", {line['codes_used']} codes in use (perplexity {line['perplexity']:.1f})" if "codes_used" in line else ""
         )
+        if "index_entropy_bits" in line:
+            used += (
+                f", {line['distinct_indices']:.1f} different indices an image of {line['index_entropy_bits']:.2f} bits"
+            )
+        if line.get("collapsed"):
+            used += ", COLLAPSED"
         skipped = f", {line['skipped_steps']} steps skipped" if "skipped_steps" in line else ""
         state = f"loss {line['task']:.4f}, validation {line['val']:.4f} (best {line['best_val']:.4f}){used}{skipped}"
         if not self.live.disable:
@@ -64,6 +71,7 @@ def train_preset(
     start_from: Path | None,
     fresh: bool,
     quiet: bool,
+    workers: int,
     arguments: list[str],
 ) -> None:
     """Train and write ``out/PRESET-SYSTEM.weights.h5`` with its description."""
@@ -75,44 +83,50 @@ def train_preset(
         raise UserError(f"--start-from {start_from}: no such file; name a .weights.h5 file")
     train = load(preset.dataset, "train", data_dir, preset.codec.image_size).head(max_images)
     val = load(preset.dataset, "val", data_dir, preset.codec.image_size)
-    if len(train.classes) != preset.codec.num_classes:
+    if make_task(preset.codec).labels_are_classes and len(train.classes) != preset.codec.num_classes:
         raise UserError(
             f"dataset = {preset.dataset!r}: {len(train.classes)} classes, the preset has "
             f"{preset.codec.num_classes}; add --set codec.num_classes={len(train.classes)}"
         )
     for folder in (out, run_dir):
         make_folder(folder)
-    if fresh:  # only what a run writes, and only now that the new one can begin: the folder may hold more
-        for file in ("checkpoint.npz", "log.jsonl"):
-            (run_dir / file).unlink(missing_ok=True)
     report = _Report(quiet)
+    words = " ".join(["python -m sc_sionna", *arguments])
+
+    def keep_pretrained(task: str) -> None:
+        """Weights of the pre-training stage, which the fine-tuning of every scheme can start from."""
+        metric = _metric(trainer, task)
+        path = save_weights(out / "pretrained", preset, trainer.model, metric, words)
+        print(f"weights after masked pre-training: {path}")
+
     with report.live:
-        trainer = _start(preset, train, val, run_dir, report, start_from)
+        trainer = Trainer(preset, train, val, run_dir, report, start_from, keep_pretrained, fresh, workers=workers)
         model = trainer.run()
-    metric = {
-        "name": "validation accuracy",
-        "value": round(trainer.state["best_metric"], 4),
-        "images": len(val),
-        "draws_per_image": preset.train.val_repeats,
-        "snr_db": preset.train.snr_db,
-        "channel": preset.train.channel,
-        "training_images": len(train),
+    if preset.train.epochs == 0:
+        return
+    metric = _metric(trainer, "classify")
+    path = save_weights(out, preset, model, metric, words)
+    print(f"weights: {path}")
+    print(f"{metric['name']}: {metric['value']:.4f} on {len(val)} images, {metric['training_seconds']} s")
+    if metric.get("collapsed"):
+        print("the code has collapsed: it carries hardly more than the class; no verdict can rest on these weights")
+
+
+def _metric(trainer: Trainer, task: str) -> dict[str, Any]:
+    """What validation says of the weights that a stage ends with, for their description."""
+    settings, value = trainer.settings, trainer.state["best_metric"]
+    content = {k: round(v, 4) if isinstance(v, float) else v for k, v in trainer.state["best_content"].items()}
+    return {
+        "name": f"validation {trainer.task.score_name}" if task == "classify" else "masked reconstruction error",
+        "value": round(value, 4) if task == "classify" else round(-value, 5),
+        "images": len(trainer.val),
+        "draws_per_image": settings.val_repeats,
+        "snr_db": settings.snr_range_db or settings.snr_db,
+        "channel": settings.channel if task == "classify" else "none",
+        **content,
+        "training_images": len(trainer.train),
         "training_seconds": round(trainer.state["seconds"]),
     }
-    path = save_weights(out, preset, model, metric, " ".join(["python -m sc_sionna", *arguments]))
-    print(f"weights: {path}")
-    print(f"validation accuracy: {metric['value']:.4f} on {len(val)} images, {metric['training_seconds']} s")
-
-
-def _start(preset: Preset, train: Images, val: Images, run_dir: Path, report: _Report, weights: Path | None) -> Trainer:
-    """The trainer, from the start or from a file of weights; UserError where the file does not fit."""
-    try:
-        return Trainer(preset, train, val, run_dir, report, weights)
-    except (OSError, KeyError, ValueError) as error:  # h5py and Keras each raise their own kinds
-        if weights is None or isinstance(error, UserError):
-            raise
-        reason = str(error).strip().splitlines()[0]
-        raise UserError(f"--start-from {weights}: not weights of this preset, or truncated ({reason})") from None
 
 
 def calibrate_preset(preset_name: str, snr_text: str, out: Path, images: int, changes: list[str]) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from sc_sionna.core.errors import UserError
@@ -16,6 +18,17 @@ def make_folder(folder: Path) -> None:
         tempfile.TemporaryFile(dir=folder).close()
     except OSError as error:
         raise UserError(f"{folder}: cannot be written ({error.strerror}); choose another folder") from None
+
+
+@contextmanager
+def scratch_folder() -> Iterator[Path]:
+    """A folder that is gone afterwards; UserError on a machine that has no temporary folder."""
+    try:
+        folder = tempfile.TemporaryDirectory(prefix="sc_sionna-")
+    except OSError as error:
+        raise UserError(f"temporary folder: {error.strerror or error}; free space, or set TMPDIR to a folder") from None
+    with folder as name:
+        yield Path(name)
 
 
 def write_bytes(path: Path, data: bytes) -> None:
@@ -44,3 +57,17 @@ def write_bytes(path: Path, data: bytes) -> None:
 def write_text(path: Path, text: str) -> None:
     """:func:`write_bytes` of UTF-8 text."""
     write_bytes(path, text.encode())
+
+
+def remove_scratch(path: Path) -> list[Path]:
+    """Remove what killed writers of ``path`` left beside it, and say what; call it while no other may write the file."""
+    prefix = f".{path.name}."
+    length = len(prefix) + 8  # mkstemp adds eight characters
+    found = [
+        entry
+        for entry in (path.parent.iterdir() if path.parent.is_dir() else ())
+        if entry.name.startswith(prefix) and len(entry.name) == length and entry.is_file()
+    ]
+    for entry in found:
+        entry.unlink(missing_ok=True)
+    return found

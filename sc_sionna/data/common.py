@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from sc_sionna.core import rng
+from sc_sionna.core.errors import UserError
 
 SPLIT_SEED = 2022  # fixed for ever: a changed split would leak test images into trained weights
 VALIDATION_SHARE = 0.1
@@ -57,6 +58,21 @@ def validation_positions(labels: np.ndarray, share: float = VALIDATION_SHARE) ->
         order = rng.generator(SPLIT_SEED, "validation", int(label)).permutation(len(members))
         chosen.append(members[order[: round(share * len(members))]])
     return np.sort(np.concatenate(chosen))
+
+
+def check_validation_share(labels: np.ndarray, classes: tuple[str, ...], where: str) -> None:
+    """UserError for a class of which the validation split would hold no image.
+
+    labels : of the training folder, ``[M]``; classes : names by label; where : the folder, for the message
+    """
+    counts = np.bincount(labels, minlength=len(classes))
+    least = next(count for count in range(1, 10**6) if round(VALIDATION_SHARE * count) > 0)
+    short = np.flatnonzero(counts < least)
+    if len(short):
+        raise UserError(
+            f"{where}: class {classes[short[0]]!r} has {counts[short[0]]} images; the validation split takes "
+            f"{100 * VALIDATION_SHARE:g} % of every class, so at least {least} are needed; add images or remove the class"
+        )
 
 
 def part_of_train(labels: np.ndarray, split: str) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""The main job: task accuracy and error rates of several systems against SNR, over one physical layer."""
+"""The main job: how well several schemes perform their task, and their error rates, against SNR, over one link."""
 
 from __future__ import annotations
 
@@ -10,32 +10,42 @@ from typing import Any, Literal
 import numpy as np
 from pydantic import Field, model_validator
 
-from sc_sionna.attacks.threats import KNOWLEDGE, Threat
+from sc_sionna.attacks.threats import Threat
+from sc_sionna.core import rng
 from sc_sionna.core.errors import UserError
 from sc_sionna.data import load
 from sc_sionna.data.common import Images, to_float
 from sc_sionna.experiments.base import Experiment, SweepSettings
 from sc_sionna.experiments.noise import SemanticNoise
 from sc_sionna.figures.curves import plot_accuracy_vs_snr
-from sc_sionna.schemes import Batch, Scheme, describe_scheme, make_scheme, parse_system
+from sc_sionna.phy.channels import make_channel
+from sc_sionna.schemes import Batch, Scheme, Spec, describe_scheme, make_scheme, specs
 from sc_sionna.schemes.jpeg import JpegSettings
-from sc_sionna.settings import LinkSettings
+from sc_sionna.settings import LinkSettings, Settings
 from sc_sionna.sweep import Point, Record, StopRule
-from sc_sionna.sweep.metrics import ACCURACY
+from sc_sionna.sweep.metrics import merge
+from sc_sionna.tasks import make_task
 
 Draw = Callable[[Record, Path], None]
+
+
+def can_attack(threat: Any, scheme: type[Scheme]) -> bool:
+    """Whether a scheme has the gradient that a threat needs, to the image or at the receiver."""
+    if not threat.needs_gradient:
+        return True
+    return scheme.over_the_air if threat.where == "receiver" else scheme.gradient != "none"
 
 
 class AccuracySettings(SweepSettings):
     """Everything that the counts of an accuracy sweep depend on, besides the weights (named by their SHA-256)."""
 
     kind: Literal["accuracy"] = "accuracy"
-    preset: str = Field("digits", description="the preset whose trained systems are compared")
+    preset: str = Field("digits", description="the preset whose trained schemes are compared")
     dataset: str = Field("digits", description="the data set of the test images")
-    systems: tuple[str, ...] = Field(
-        ("masked-vqvae", "jpeg-ldpc"),
+    schemes: tuple[Spec, ...] = Field(
+        specs(("masked-vqvae", "jpeg-ldpc")),
         min_length=1,
-        description="the systems that are compared: SCHEME, SCHEME@VARIANT or SCHEME[setting=value,...]",
+        description="the schemes that are compared: SCHEME, SCHEME@VARIANT or SCHEME[setting=value,...]",
     )
     snr_db: tuple[float, ...] = Field((-9, -6, -3, 0, 3, 6, 9, 12, 15, 18), min_length=1, description="the SNRs in dB")
     max_images: int | None = Field(None, ge=1, description="the number of test images; null for all")
@@ -46,33 +56,57 @@ class AccuracySettings(SweepSettings):
         "hard", description="codebook vectors of hard indices, or posterior means from the decoder's soft output"
     )
     clean: bool = Field(True, description="false to leave out the points without semantic noise")
-    threats: dict[str, Threat] = Field(default_factory=dict, description="semantic noise by the name in the record")
-    left_out: dict[str, tuple[str, ...]] = Field(
-        default_factory=dict, description="by threat, the systems that it is not run on"
-    )
+    threats: tuple[Threat, ...] = Field((), description="semantic noise, each a curve of its own beside the clean one")
     stop: StopRule = Field(default_factory=StopRule)
     seed: int = Field(1, ge=0, description="the run seed")
 
+    @model_validator(mode="before")
+    @classmethod
+    def _other_words(cls, values: Any) -> Any:
+        """``systems`` is ``schemes``; settings of earlier records had threats by name, and who was left out."""
+        values = dict(values)
+        if "systems" in values:
+            values["schemes"] = values.pop("systems")
+        if isinstance(values.get("threats"), Mapping):
+            if values["threats"]:
+                raise ValueError(
+                    "threats: are listed by name, as an earlier version did whose draws followed from these names; run the "
+                    "sweep again"
+                )
+            values["threats"] = ()
+        if values.get("left_out") == {}:
+            del values["left_out"]
+        return values
+
     @model_validator(mode="after")
     def _check(self) -> AccuracySettings:
-        for name in self.systems:
-            parse_system(name)
-        if len(set(self.systems)) < len(self.systems):
-            raise ValueError(f"systems = {', '.join(self.systems)}: one occurs twice; name each once")
+        for what, labels in (("systems", self.labels), ("threats", tuple(t.label for t in self.threats))):
+            if len(set(labels)) < len(labels):
+                raise ValueError(f"{what} = {', '.join(labels)}: one occurs twice; name each once")
         if not self.clean and not self.threats:
             raise ValueError(
                 "clean = False: without threats nothing is left to run; name a threat, or set clean = true"
             )
-        for threat, names in self.left_out.items():
-            unknown = [name for name in names if name not in self.systems]
-            if threat not in self.threats or unknown:
-                what, known = (unknown[0], self.systems) if threat in self.threats else (threat, tuple(self.threats))
-                raise ValueError(f"left_out: {what!r} is not compared; choose {', '.join(known) or 'a threat first'}")
+        self._check_gradients()
         return self
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The schemes' names in records and figures."""
+        return tuple(spec.label for spec in self.schemes)
+
+    def _check_gradients(self) -> None:
+        """ValueError where the link leaves no gradient with respect to the received signals that a threat needs."""
+        needed = [t.label for t in self.threats if t.where == "receiver" and t.needs_gradient]
+        if needed and self.link.crc != "none" and any(s.scheme_class.payload == "indices" for s in self.schemes):
+            raise ValueError(
+                f"link.crc = {self.link.crc!r}: the gradient of threat {needed[0]!r} needs index payloads without a CRC; "
+                "set crc = 'none', or use the control 'gaussian'"
+            )
 
 
 class AccuracyExperiment(Experiment):
-    """Points (system, SNR, threat); all see the same test images, each once, and at an SNR the same fading and noise.
+    """Points (scheme, SNR, threat); all see the same test images, each once, and at an SNR the same fading and noise.
 
     settings : what is compared
     data_dir : folder with DATASET/SPLIT/CLASS/FILE images, or None for the built-in data set
@@ -80,8 +114,6 @@ class AccuracyExperiment(Experiment):
     figure : draws a record, where that is not accuracy against SNR
     more_notes : what that figure needs beside the points, see :meth:`notes`
     """
-
-    metric = ACCURACY
 
     def __init__(
         self,
@@ -93,21 +125,44 @@ class AccuracyExperiment(Experiment):
     ) -> None:
         self.settings, self.data_dir, self.weights = settings, data_dir, weights
         self.figure, self.more_notes = figure, more_notes
-        described = {name: describe_scheme(name, settings.preset, weights) for name in settings.systems}
+        described = {spec.label: describe_scheme(spec, settings.preset, weights) for spec in settings.schemes}
         self.described = {name: preset for name, (preset, _) in described.items()}
         self.codec = next(iter(described.values()))[0].codec
+        tasks = dict.fromkeys(preset.codec.task for preset, _ in described.values())
+        if len(tasks) > 1:
+            raise UserError(f"systems: trained for different tasks, {' and '.join(tasks)}; compare those of one task")
+        self.task = make_task(self.codec)
+        if self.task.metric is None:
+            raise UserError(f"task = {self.codec.task!r}: no sweep can count what it does; compare classifiers")
+        self.metric = self.task.metric
         self.weights_sha256 = {name: description["sha256"] for name, (_, description) in described.items()}
         test = load(settings.dataset, "test", data_dir, self.codec.image_size)
         self.images = test.shuffled(settings.max_images)
-        if len(self.images.classes) != self.codec.num_classes:
+        if self.task.labels_are_classes and len(self.images.classes) != self.codec.num_classes:
             raise UserError(
                 f"dataset = {settings.dataset!r}: {len(self.images.classes)} classes, the weights of "
                 f"{settings.preset!r} know {self.codec.num_classes}; choose the data set they were trained on"
             )
         self.max_batches = -(-len(self.images) // settings.batch_size)
         self.data_set = f"{settings.dataset}, {len(self.images)} test images"
-        self._systems: dict[str, Scheme] = {}
-        self.noise = SemanticNoise(settings.threats, settings.seed, lambda count: self._train().head(count))
+        self.specs = {spec.label: spec for spec in settings.schemes}
+        self.threats = {threat.label: threat for threat in settings.threats}
+        self._schemes: dict[str, Scheme] = {}
+        self.noise = SemanticNoise(settings.seed, lambda count: self._train().head(count))
+
+    def weights_settings(self) -> dict[str, Settings]:
+        return dict(self.described)
+
+    def crafted(self, point: Point, batch: int) -> str | None:
+        if point.threat is None:
+            return None
+        return self.noise.sha256(self._schemes[point.system], self.threats[point.threat], self.batch(batch))
+
+    def made_with(self) -> dict[str, Any]:
+        """With the training images, where the mean image of JPEG or an attacker over the air takes them."""
+        streams = any(spec.scheme_class.payload == "stream" for spec in self.settings.schemes)
+        trained_on = streams or any(threat.where == "receiver" for threat in self.settings.threats)
+        return super().made_with() | ({"train_images_sha256": self._train().sha256()} if trained_on else {})
 
     def inputs(self) -> dict[str, Any]:
         return {"weights_sha256": self.weights_sha256, "images_sha256": self.images.sha256()}
@@ -116,25 +171,25 @@ class AccuracyExperiment(Experiment):
         s = self.settings
         threats = [*([None] if s.clean else []), *s.threats]
         return [
-            Point(name, snr_db, threat)
+            Point(spec.label, snr_db, threat.label if threat else None)
             for snr_db in s.snr_db
             for threat in threats
-            for name in s.systems
-            if name not in s.left_out.get(threat or "", ())
+            for spec in s.schemes
+            if threat is None or can_attack(threat, spec.scheme_class)
         ]
 
-    def system(self, name: str) -> Scheme:
-        """A system with its weights, built when first asked for."""
-        if name not in self._systems:
+    def scheme(self, label: str) -> Scheme:
+        """A scheme with its weights; :meth:`prepare` builds all, nothing in a sweep builds one."""
+        if label not in self._schemes:
             s = self.settings
-            self._systems[name] = make_scheme(
-                name, s.preset, s.link, s.jpeg, self._mean_image, self.weights, s.decoding
+            self._schemes[label] = make_scheme(
+                self.specs[label], s.preset, s.link, s.jpeg, self._mean_image, self.weights, s.decoding
             )
-        return self._systems[name]
+        return self._schemes[label]
 
     def prepare(self) -> None:
-        for name in self.settings.systems:
-            self.system(name)
+        for label in self.specs:
+            self.scheme(label)
 
     def _train(self) -> Images:
         return load(self.settings.dataset, "train", self.data_dir, self.codec.image_size)
@@ -144,52 +199,67 @@ class AccuracyExperiment(Experiment):
 
     def batch(self, number: int) -> Batch:
         rows = slice(number * self.settings.batch_size, (number + 1) * self.settings.batch_size)
-        return Batch(to_float(self.images.pixels[rows]), self.images.labels[rows], number, self.settings.seed)
+        images, labels = self.task.pose(
+            to_float(self.images.pixels[rows]),
+            self.images.labels[rows],
+            rng.generator(self.settings.seed, "task", number),
+        )
+        return Batch(images, labels, number, self.settings.seed)
 
     def evaluate(self, point: Point, batch: int) -> Mapping[str, int]:
-        system, images = self.system(point.system), self.batch(batch)
-        interference = None
+        """As the base class; every network is built before, by :meth:`prepare`."""
+        scheme, images, interference = self._schemes[point.system], self.batch(batch), None
         if point.threat is not None:
-            images = replace(images, images=self.noise.images(system, point.threat, images))
-            interference = self.noise.interference(system, point.threat, images, point.snr_db)
-        return system.counts(images, system.transmit(images, point.snr_db, interference))
+            threat = self.threats[point.threat]
+            images = replace(images, images=self.noise.images(scheme, threat, images), clean=images.images)
+            interference = self.noise.interference(scheme, threat, images, point.snr_db)
+        return scheme.counts(images, scheme.transmit(images, point.snr_db, interference))
 
     def budgets(self) -> dict[str, dict[str, Any]]:
-        return {name: self.system(name).budget(self.images.pixels).model_dump() for name in self.settings.systems}
+        return {label: self.scheme(label).budget(self.images.pixels).model_dump() for label in self.specs}
 
     def notes(self) -> dict[str, Any]:
-        """Accuracy of guessing, and of every system where nothing goes wrong on the air; what the attackers knew and did."""
+        """The metric of guessing and of every scheme without errors on the air; what the attackers knew and did.
+
+        ``channel_mean_energy`` is the E|h|² that was measured when the channel model was built, before any normalisation.
+        """
         notes: dict[str, Any] = {
-            "chance": 1.0 / self.codec.num_classes,
-            "error_free_accuracy": {name: self.error_free(name) for name in self.settings.systems},
+            "channel_mean_energy": make_channel(self.settings.link).mean_energy,
+            "chance": self.task.chance,
+            "error_free_accuracy": {label: self.error_free(label) for label in self.specs},
         }
-        if self.settings.threats:
-            notes["attacker_knows"] = {name: KNOWLEDGE[t.kind] for name, t in self.settings.threats.items()}
+        if self.threats:
+            notes["attacker_knows"] = {label: threat.knowledge for label, threat in self.threats.items()}
+            notes["backward_pass"] = {label: spec.scheme_class.gradient for label, spec in self.specs.items()}
             notes["realised_ssnr_db"] = self._realised_ssnr_db()
         return notes | (self.more_notes(self) if self.more_notes else {})
 
     def _realised_ssnr_db(self) -> dict[str, dict[str, float]]:
-        """By threat over the air and system; the same whether the sweep was resumed or not."""
+        """By threat over the air and scheme; the same whether the sweep was resumed or not."""
         found: dict[str, dict[str, float]] = {}
-        for name, threat in dict.fromkeys((p.system, p.threat) for p in self.points() if p.threat is not None):
-            ratio = self.noise.realised_ssnr_db(self.system(name), threat)
+        for label, threat in dict.fromkeys((p.system, p.threat) for p in self.points() if p.threat is not None):
+            ratio = self.noise.realised_ssnr_db(self.scheme(label), self.threats[threat])
             if ratio is not None:
-                found.setdefault(threat, {})[name] = ratio
+                found.setdefault(threat, {})[label] = ratio
         return found
 
-    def error_free(self, name: str, threat: Threat | None = None) -> float:
-        """Accuracy over all images where nothing goes wrong on the air, under noise at the transmitter if given."""
-        system, top = self.system(name), max(self.settings.snr_db)
+    def error_free(self, label: str, threat: Threat | None = None) -> float:
+        """The metric over all images where nothing goes wrong on the air, under noise at the transmitter if given."""
+        scheme, top = self.scheme(label), max(self.settings.snr_db)
         batches = [self.batch(number) for number in range(self.max_batches or 0)]
         if threat is not None:
-            noise = SemanticNoise({"error-free": threat}, self.settings.seed, lambda count: self._train().head(count))
-            batches = [replace(b, images=noise.images(system, "error-free", b)) for b in batches]
-        return sum(int((system.intact(b, top) == b.labels).sum()) for b in batches) / len(self.images)
+            batches = [replace(b, images=self.noise.images(scheme, threat, b), clean=b.images) for b in batches]
+        value = self.metric.value(
+            merge(*(self.task.counts(scheme.error_free_predictions(b, top), b.targets(self.task)) for b in batches))
+        )
+        assert value is not None
+        return value
 
     def draw(self, record: Record, path: Path) -> None:
         if self.figure is not None:
             self.figure(record, path)
             return
+
         s = self.settings
         title = f"{self.images.name}: task accuracy over {s.link.channel} {s.link.num_tx_ant}x{s.link.num_rx_ant}"
         title += f", {s.link.num_streams} streams, {s.link.modulation}"

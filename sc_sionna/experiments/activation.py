@@ -116,7 +116,7 @@ class ActivationExperiment(Experiment):
             codec, make_masking(codec.settings, codec.candidate_positions()), snr_db=self.settings.snr_db
         )
         draws = rng.generator(self.settings.seed, "semantic noise", name)
-        return SourceAttack(victim, self.settings.noise)(self._pixels, self.images.labels, draws)
+        return SourceAttack(victim, self.settings.noise).craft(self._pixels, self.images.labels, draws).images
 
     def _clean_of(self, name: str) -> Activation:
         if name not in self._clean:

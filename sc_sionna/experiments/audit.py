@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 
-from sc_sionna.attacks.checks import Finding, findings, gradient_health
-from sc_sionna.attacks.source import Crafted, SourceAttack, SourceAttackSettings, random_sign_noise
-from sc_sionna.attacks.suite import LOSSES, AdaptiveSuite
+from sc_sionna.attacks.ball import random_sign_noise
+from sc_sionna.attacks.checks import Finding, backward_pass, findings, gradient_health
+from sc_sionna.attacks.source import Crafted, SourceAttack, SourceAttackSettings
+from sc_sionna.attacks.suite import APGD_LOSSES, AdaptiveSuite
 from sc_sionna.attacks.victim import Victim
 from sc_sionna.core import rng
 from sc_sionna.core.errors import UserError
@@ -21,9 +22,10 @@ from sc_sionna.experiments.audit_settings import AuditSettings
 from sc_sionna.experiments.base import Experiment
 from sc_sionna.figures.bars import plot_audit
 from sc_sionna.schemes import Batch, Scheme, describe_scheme, make_scheme
-from sc_sionna.schemes.victims import adaptive_victims
+from sc_sionna.schemes.jpeg_victim import Backward
 from sc_sionna.sweep import Point, PointRecord, Record
 from sc_sionna.sweep.metrics import ACCURACY, Counts
+from sc_sionna.tasks import make_task
 
 WORST = "worst case"
 FGSM, RANDOM, SQUARE = "fgsm", "random-sign", "square"
@@ -31,9 +33,11 @@ CALIBRATION = Path("runs") / "calibration"  # of the link at SNRs that the packa
 CURVE = (0.5, 2.0, 4.0)  # ε of the check that accuracy falls towards zero, times the audited one
 NO_SURVIVORS = 0.5  # the largest ε of that check: at it any image can be made plain grey
 ROBUST = "an image is robust where most of the scoring draws (fresh mask, fading, noise) of the real system are right"
-RELAXATIONS = {
-    "codebook": ("straight-through", "soft", "unquantised")
-}  # by bottleneck; others are attacked as they run
+# By bottleneck, the backward passes that are attacked, that of the attack by Eq. (7) first; others have the one
+RELAXATIONS: dict[str, tuple[str, ...]] = {
+    "codebook": ("straight-through", "soft", "unquantised"),
+    "none": get_args(Backward),
+}
 
 
 def paper_attack(draws: int) -> str:
@@ -56,6 +60,12 @@ class AuditExperiment(Experiment):
         described = {name: describe_scheme(name, settings.preset, weights) for name in settings.systems}
         self.weights_sha256 = {name: description["sha256"] for name, (_, description) in described.items()}
         self.codecs = {name: preset.codec for name, (preset, _) in described.items()}
+        for name, codec in self.codecs.items():
+            if not make_task(codec).labels_are_classes:
+                raise UserError(
+                    f"systems: {name!r} is trained for the task {codec.task!r}; the adaptive attacks of the audit are "
+                    "written for classes, choose classifiers"
+                )
         codec = next(iter(self.codecs.values()))
         self._data = settings.dataset, data_dir, codec.image_size
         self.test = load(settings.dataset, "test", data_dir, codec.image_size).shuffled(settings.max_images)
@@ -90,7 +100,7 @@ class AuditExperiment(Experiment):
         """Names of the attacks on a scheme, in the order of the record."""
         first, *more = (paper_attack(draws) for draws in self.paper_draws(name))
         relaxations = RELAXATIONS.get(self.codecs[name].bottleneck, ("straight-through",))
-        apgd = [f"apgd-{loss}/{relaxation}" for relaxation in relaxations for loss in LOSSES]
+        apgd = [f"apgd-{loss}/{relaxation}" for relaxation in relaxations for loss in APGD_LOSSES]
         return [RANDOM, FGSM, first, *more, *apgd, SQUARE]
 
     def curve(self) -> dict[str, float]:
@@ -114,9 +124,7 @@ class AuditExperiment(Experiment):
     def victims(self, name: str) -> dict[str, Victim]:
         """A scheme by the passes that the adaptive suite attacks, the one that runs first."""
         if name not in self._victims:
-            self._victims[name] = adaptive_victims(
-                self.scheme(name), self.settings.link, self.settings.snr_db, CALIBRATION
-            )
+            self._victims[name] = self.scheme(name).adaptive_victims(self.settings.snr_db, CALIBRATION)
         return self._victims[name]
 
     def prepare(self) -> None:
@@ -170,9 +178,9 @@ class AuditExperiment(Experiment):
             return self._crafted(name, draws[attack], images, labels, batch).images
         first = self._paper(name, self.paper_draws(name)[0])
         if attack == FGSM:
-            return first.at(s.epsilon, 1)(images, labels, self._stream(attack, batch))
+            return first.at(s.epsilon, 1).craft(images, labels, self._stream(attack, batch)).images
         if attack in self.curve():
-            return first.at(self.curve()[attack])(images, labels, self._stream("curve", batch))
+            return first.at(self.curve()[attack]).craft(images, labels, self._stream("curve", batch)).images
         if name not in self._suites:
             effort = s.adaptive if self.repeats(name) else s.adaptive.with_(draws=1)
             self._suites[name] = AdaptiveSuite(self.victims(name), effort)
@@ -239,7 +247,17 @@ class AuditExperiment(Experiment):
         """Of the gradients themselves, on the images of the first batch, and of the rates of right draws."""
         images, labels = self.images[: self.size], self.labels[: self.size]
         victim = next(iter(self.victims(name).values()))
-        return [*gradient_health(victim, images, labels, self._stream("health")), *self._findings(name)]
+        health = gradient_health(victim, images, labels, self._stream("health"))
+        return [*health, *self._findings(name), *self._backward_passes(name)]
+
+    def _backward_passes(self, name: str) -> list[Finding]:
+        """Of APGD, whose effort is the same through each of the passes; nothing where a scheme has one only."""
+        passes = RELAXATIONS.get(self.codecs[name].bottleneck, ())
+        if len(passes) < 2:
+            return []
+        trials = len(self.labels) * self.settings.scoring_draws
+        through = {p: [self._right(name, f"apgd-{loss}/{p}") for loss in APGD_LOSSES] for p in passes}
+        return [backward_pass(passes[0], {p: float(np.minimum.reduce(r).sum()) / trials for p, r in through.items()})]
 
     def _findings(self, name: str) -> list[Finding]:
         s, trials = self.settings, len(self.labels) * self.settings.scoring_draws

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from sc_sionna.experiments.fingerprint import fingerprint
 from sc_sionna.settings import Settings
 from sc_sionna.sweep import (
     Point,
@@ -24,19 +24,6 @@ from sc_sionna.sweep import (
     write_record,
 )
 from sc_sionna.sweep.metrics import Metric
-
-PACKAGE = Path(__file__).resolve().parents[1]
-# The counts of a batch follow from these; a store made by other code is refused, not mixed with
-COUNTED_BY = ("core", "settings", "attacks", "data", "experiments", "phy", "schemes", "semantic")
-
-
-def code_fingerprint() -> str:
-    """SHA-256 over the source files that the counts of a batch follow from."""
-    digest = hashlib.sha256()
-    for name in COUNTED_BY:
-        for path in sorted([PACKAGE / name] if name.endswith(".py") else (PACKAGE / name).rglob("*.py")):
-            digest.update(f"{path.relative_to(PACKAGE)}\0".encode() + path.read_bytes())
-    return digest.hexdigest()
 
 
 class Experiment(ABC):
@@ -92,6 +79,21 @@ class Experiment(ABC):
         """Files that the counts depend on, by their SHA-256."""
         return {}
 
+    def crafted(self, point: Point, batch: int) -> str | None:
+        """SHA-256 of what an attack made for a batch, None for a point without attack; asked right after ``evaluate``."""
+        return None
+
+    def weights_settings(self) -> dict[str, Settings]:
+        """Settings that come with the weights, by system; like the job's own, they say what is evaluated."""
+        return {}
+
+    def made_with(self) -> dict[str, Any]:
+        """What else the counts follow from: see :mod:`~sc_sionna.experiments.fingerprint`. Known after ``prepare``."""
+        modules = [cls.__module__ for cls in type(self).__mro__ if cls not in (ABC, object)]
+        described = self.weights_settings()
+        found = fingerprint(modules, [self.settings, *described.values()])
+        return found | {"weights_settings": {name: s.model_dump(mode="json") for name, s in described.items()}}
+
     def record_settings(self) -> dict[str, Any]:
         return {**self.settings.model_dump(mode="json"), "inputs": self.inputs()}
 
@@ -101,6 +103,7 @@ def run_experiment(
 ) -> tuple[list[PointResult], float]:
     """Run (or go on with) a job; its results and the seconds that this run of it took."""
     began = time.monotonic()
+    job.prepare()  # resolves the plug-ins that the store is to know
     results = run_sweep(
         job.points(),
         job.evaluate,
@@ -108,12 +111,13 @@ def run_experiment(
         # the stop rule stays out: a store goes on under a longer one
         run_settings={
             **{k: v for k, v in job.record_settings().items() if k != "stop"},
-            "code_sha256": code_fingerprint(),
+            "made_with": job.made_with(),
         },
         stop=stop or job.settings.stop,
         metric=job.metric,
         max_batches=job.max_batches,
         progress=make_progress(quiet),
+        crafted=job.crafted,
     )
     return results, time.monotonic() - began
 
@@ -132,6 +136,7 @@ def record_of(job: Experiment, name: str, results: list[PointResult], seconds: f
         duration_s=seconds + time.monotonic() - began,
         notes=notes,
         values=values,
+        processors=sorted({processor for result in results for processor in result.processors}),
     )
 
 

@@ -11,12 +11,13 @@ from pydantic import Field, model_validator
 
 from sc_sionna.core import rng
 from sc_sionna.experiments.base import Experiment, SweepSettings
-from sc_sionna.figures.curves import plot_error_rates
 from sc_sionna.phy.budget import digital_budget
 from sc_sionna.phy.link import DigitalLink
 from sc_sionna.settings import LinkSettings
 from sc_sionna.sweep import Point, Record, StopRule
 from sc_sionna.sweep.metrics import BLOCK_ERROR_RATE, link_counts
+
+MOST_BITS = 2**26  # of a batch: some 4 GiB of LLRs and what they are made of
 
 
 class ErrorRateSettings(SweepSettings):
@@ -25,7 +26,7 @@ class ErrorRateSettings(SweepSettings):
     kind: Literal["error-rates"] = "error-rates"
     links: dict[str, LinkSettings] = Field(min_length=1, description="link settings by name")
     snr_db: tuple[float, ...] = Field((-9, -6, -3, 0, 3, 6, 9, 12, 15, 18), min_length=1, description="the SNRs in dB")
-    payload_bits: int = Field(256, ge=1, description="information bits per transmission")
+    payload_bits: int = Field(256, ge=1, le=1_000_000, description="information bits per transmission")
     bits_per_index: int = Field(8, ge=1, le=16, description="bits of one codebook index; it divides payload_bits")
     batch_size: int = Field(512, ge=1, le=65536, description="transmissions per Monte-Carlo batch")
     stop: StopRule = Field(default_factory=lambda: StopRule(errors=400, max_batches=8))
@@ -37,6 +38,11 @@ class ErrorRateSettings(SweepSettings):
             raise ValueError(
                 f"bits_per_index = {self.bits_per_index}: does not divide payload_bits = {self.payload_bits}; "
                 "choose a divisor"
+            )
+        if self.payload_bits * self.batch_size > MOST_BITS:
+            raise ValueError(
+                f"batch_size = {self.batch_size}: with payload_bits = {self.payload_bits} more than {MOST_BITS:,} bits at "
+                f"once; set batch_size <= {max(1, MOST_BITS // self.payload_bits)}"
             )
         return self
 
@@ -69,7 +75,7 @@ class ErrorRateExperiment(Experiment):
         bits = generator.integers(0, 2, (s.batch_size, s.payload_bits), dtype=np.int8)
         received = link(bits, point.snr_db, rng.seed_words(s.seed, "link", point.snr_db, batch))
         wrong = received.bits != bits
-        blocks = link.framing.to_blocks(wrong.astype(np.int8)).any(axis=-1)
+        blocks = link.framing.to_blocks(wrong.astype(np.int8)).any(axis=-1) | received.erased
         indices = wrong.reshape(s.batch_size, -1, s.bits_per_index).any(axis=-1)
         return {"images": s.batch_size, **link_counts(wrong, blocks, indices)}
 
@@ -79,5 +85,11 @@ class ErrorRateExperiment(Experiment):
             for name in self.settings.links
         }
 
+    def notes(self) -> dict[str, Any]:
+        """By link the E|h|² that was measured when its channel model was built, before any normalisation."""
+        return {"channel_mean_energy": {name: self.link(name).mimo.mean_energy for name in self.settings.links}}
+
     def draw(self, record: Record, path: Path) -> None:
+        from sc_sionna.figures.curves import plot_error_rates
+
         plot_error_rates(record, path, f"Error rates of the link, {self.settings.payload_bits} information bits")

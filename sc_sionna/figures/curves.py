@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -176,7 +177,7 @@ def _draw_accuracy(
                 )  # fmt: skip
             axes.set_ylim(-2, 102)
             if panel is not None:
-                axes.set_title(panel, fontsize="medium")
+                axes.set_title(textwrap.fill(panel, 48), fontsize="medium")
             if number % columns == 0:
                 axes.set_ylabel("Accuracy (%)")
             _finish_axes(axes, lines, x_label)

@@ -96,6 +96,7 @@ def plot_decoders(record: Record, path: Path) -> None:
                 stated["ebno_db"], stated["fer"], "k*", markersize=10, label=f"({stated['k']}, {stated['n']}), public"
             )
             for decoder, point in public.items():
+                assert point.value is not None  # public_rates has none that was not run
                 axes.plot(point.snr_db, point.value, "ko" if decoder == "layered" else "ks", fillstyle="none")
         axes.set(yscale="log", xlabel="Eb/N0 (dB)", ylabel=BLOCK_ERROR_RATE.name.replace("_", " ").capitalize())
         axes.set_title(f"solid: {record.notes['layered']}; dashed: Sionna, {record.notes['sionna']}", fontsize="medium")

@@ -11,6 +11,11 @@ Noise
 Antennas and streams
     8 transmit and 4 receive antennas carry at most 4 streams. The precoder sends S unit-power streams with total power 1:
     ``P^H P = I/S``.
+Channel energy
+    E|h|² is measured when a link is built (``link.mimo.mean_energy``) and must be what the model stands for within 5 %.
+Verdicts
+    A block is received if its CRC is right *and* every bit is decided: zeros by default pass checks that start from zero.
+    Whether the received bits equal the sent ones is the simulation's knowledge, counted apart from the receiver's opinion.
 Fading
     Complex Gaussian. ``coherence`` says how long one realisation lasts: ``image`` (one per image), a number of channel
     uses, or ``symbol``. The independent sample of every statistic is the image.

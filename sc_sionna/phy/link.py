@@ -1,4 +1,4 @@
-"""The links: bits in and bits out, or complex symbols in and out, over the same precoder, channel and equaliser.
+"""The digital link: bits in and bits out.
 
 bits ─ Framing ─ Transmitter ─ P ─▶ y = H P x + n (+ interference) ─▶ LMMSE ─ demapper ─ decoder ─ CRC ─▶ bits
 """
@@ -10,13 +10,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
-from sionna.phy import Block, Object
+from sionna.phy import Block
 
 from sc_sionna.core.errors import UserError
-from sc_sionna.phy.channels import complex_normal, make_channel
 from sc_sionna.phy.framing import Framing
-from sc_sionna.phy.precoding import make_precoder
-from sc_sionna.phy.receiver import Receiver, lmmse_filter
+from sc_sionna.phy.mimo import MimoChannel, check_finite, interference_of_link, no_per_image, seed_of_link
+from sc_sionna.phy.receiver import Receiver
 from sc_sionna.phy.snr import noise_variance
 from sc_sionna.phy.transmitter import Transmitter
 from sc_sionna.settings import LinkSettings
@@ -28,6 +27,8 @@ class LinkOutput(NamedTuple):
     bits : int32 [B, P], decoded payload; blocks that were not sent are zero
     block_bits : int32 [B, num_blocks, block_payload_bits], the same block by block, padding included
     crc_ok : bool [B, num_blocks], the receiver's verdicts, False for blocks that were not sent; None without a CRC
+    erased : bool [B, num_blocks], sent blocks of which the receiver has no decision on some bit, since nothing arrived that
+        would decide it; their bits are zeros by default, and their CRC counts as failed
     x_hat, no_eff : [M, U, S], equalised symbols and their effective noise variance
     llr : [M, n], ln P(1)/P(0)
     h : [B, realisations, num_rx_ant, num_tx_ant]
@@ -36,56 +37,11 @@ class LinkOutput(NamedTuple):
     bits: np.ndarray
     block_bits: np.ndarray
     crc_ok: np.ndarray | None
+    erased: np.ndarray
     x_hat: tf.Tensor
     no_eff: tf.Tensor
     llr: tf.Tensor
     h: tf.Tensor
-
-
-class MimoChannel(Object):
-    """Precoder, fading, noise and LMMSE of both links: everything between unit-power streams and their estimates."""
-
-    def __init__(self, settings: LinkSettings, num_uses: int) -> None:
-        super().__init__()
-        self.settings, self.num_uses = settings, num_uses
-        self.channel = make_channel(settings)
-        self.precoder = make_precoder(settings)
-        uses = {"image": num_uses, "symbol": 1}.get(str(settings.coherence), settings.coherence)
-        self.uses_per_realisation = min(int(uses), num_uses)
-        self.num_realisations = -(-num_uses // self.uses_per_realisation)
-
-    def draw(
-        self, batch_size: Any, no: tf.Tensor, seed: tf.Tensor
-    ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor]:
-        """Fading of B images at noise variances ``no [B]``: h, precoded g = H P ``[B, R, rx, S]``, filter, no_eff."""
-        h = self.channel(batch_size, self.num_realisations, tf.random.experimental.stateless_fold_in(seed, 0))
-        antennas = (self.settings.num_rx_ant, self.settings.num_tx_ant)
-        if h.dtype != tf.complex64 or not h.shape.is_compatible_with([None, None, *antennas]):
-            raise UserError(
-                f"channel = {self.settings.channel!r}: drew {h.dtype.name} {h.shape}; a channel model returns complex64 "
-                f"[batch, realisations, {antennas[0]}, {antennas[1]}]"
-            )
-        h = tf.broadcast_to(h, [batch_size, self.num_realisations, *antennas])  # a model may leave one realisation
-        g = tf.matmul(h, self.precoder(h))
-        w, no_eff = lmmse_filter(g, tf.broadcast_to(no[:, None], tf.shape(g)[:2]))
-        return h, g, w, no_eff
-
-    def noise(self, batch_size: Any, no: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
-        """Noise ``[num_uses, B, rx]``, drawn use by use: a shorter payload sees a prefix of it."""
-        shape = [self.num_uses, batch_size, self.settings.num_rx_ant]
-        unit = complex_normal(shape, tf.random.experimental.stateless_fold_in(seed, 1))
-        return unit * tf.cast(tf.sqrt(no), unit.dtype)[None, :, None]
-
-    def realisation_of(self, use: tf.Tensor) -> tf.Tensor:
-        """Fading realisation of a channel use."""
-        return use // self.uses_per_realisation
-
-
-def _per_image(no: Any, batch_size: Any) -> Any:
-    """One noise variance for each image from a scalar or ``[B]``."""
-    if len(no.shape) > 1 or (len(no.shape) == 1 and isinstance(batch_size, int) and no.shape[0] != batch_size):
-        raise UserError(f"snr_db of shape {tuple(no.shape)}: a number, or one per image, [{batch_size}], is wanted")
-    return tf.broadcast_to(tf.convert_to_tensor(no, tf.float32), [batch_size])
 
 
 class DigitalLink(Block):
@@ -110,7 +66,7 @@ class DigitalLink(Block):
     """
 
     def __init__(self, settings: LinkSettings, payload_bits: int) -> None:
-        super().__init__()
+        super().__init__(precision="single")
         self.settings = settings
         self.framing = Framing(payload_bits, settings)
         self.transmitter = Transmitter(self.framing, settings)
@@ -153,9 +109,9 @@ class DigitalLink(Block):
         """
         blocks = self.framing.to_blocks(np.asarray(bits))
         image, block = (x.ravel().astype(np.int32) for x in np.indices(blocks.shape[:2]))
-        no = _per_image(noise_variance(snr_db), len(blocks))
+        no = no_per_image(noise_variance(snr_db), len(blocks))
         x = tf.constant(self.transmitter(blocks.reshape(len(image), -1)))
-        _, y, w, no_eff = self._propagate(x, tf.constant(image), tf.constant(block), no, tf.cast(seed, tf.int32), None)
+        _, y, w, no_eff = self._propagate(x, tf.constant(image), tf.constant(block), no, seed_of_link(seed), None)
         return y, w, no_eff
 
     def call(self, bits: Any, snr_db: Any, seed: Any, num_blocks: Any = None, interference: Any = None) -> LinkOutput:
@@ -174,68 +130,23 @@ class DigitalLink(Block):
         count = len(image)
         if count == 0:  # not every operation takes an empty batch: one block goes through and is dropped
             image, block = np.zeros((2, 1), np.int32)
-        no = _per_image(noise_variance(snr_db), batch_size)
+        no = no_per_image(noise_variance(snr_db), batch_size)
         h, x_hat, no_eff, llr = self._front_end(
             tf.constant(self.transmitter(blocks[image, block])),
             tf.constant(image),
             tf.constant(block),
             no,
-            tf.cast(seed, tf.int32),
-            None if interference is None else tf.cast(interference, tf.complex64),
+            seed_of_link(seed),
+            interference_of_link(interference, (batch_size, self.framing.num_channel_uses, self.settings.num_rx_ant)),
         )
+        check_finite(self.settings.channel, h)
         x_hat, no_eff, llr = x_hat[:count], no_eff[:count], llr[:count]
-        decoded, ok = self.receiver(llr)
-        received = np.zeros(blocks.shape, np.int32)
-        received[sent] = decoded[:, : self.framing.block_payload_bits]
+        decoded = self.receiver(llr)
+        received, erased = np.zeros(blocks.shape, np.int32), np.zeros(sent.shape, bool)
+        received[sent] = decoded.bits[:, : self.framing.block_payload_bits]
+        erased[sent] = decoded.erased
         crc_ok = None
-        if ok is not None:
+        if decoded.crc_ok is not None:
             crc_ok = np.zeros(sent.shape, bool)
-            crc_ok[sent] = ok
-        return LinkOutput(self.framing.to_payload(received), received, crc_ok, x_hat, no_eff, llr, h)
-
-
-class AnalogLink(Block):
-    """Complex symbols over the same precoder, channel and equaliser; differentiable with respect to the symbols.
-
-    Input
-    -----
-    x : [B, U, S], complex64, mean power 1 per symbol (the scheme normalises)
-    snr_db, seed, interference : as for :class:`DigitalLink`; inside ``tf.function`` they may be tensors
-
-    Output
-    ------
-    x_hat : [B, U, S], complex64, x plus noise of variance ``no_eff``
-    no_eff : [B, U, S], float32
-    """
-
-    def __init__(self, settings: LinkSettings, num_channel_uses: int) -> None:
-        super().__init__()
-        if num_channel_uses < 1:
-            raise UserError(f"num_channel_uses = {num_channel_uses}: at least 1 is needed")
-        self.settings = settings
-        self.mimo = MimoChannel(settings, num_channel_uses)
-
-    def call(self, x: Any, snr_db: Any, seed: Any, interference: Any = None) -> tuple[tf.Tensor, tf.Tensor]:
-        x = tf.convert_to_tensor(x)
-        if x.shape[1:] != (self.mimo.num_uses, self.settings.num_streams):
-            raise UserError(
-                f"x of shape {tuple(x.shape)}: [batch, {self.mimo.num_uses}, {self.settings.num_streams}] is wanted"
-            )
-        y, w, no_eff = self._propagate(x, snr_db, seed)
-        if interference is not None:
-            y = y + tf.cast(interference, y.dtype)
-        return tf.squeeze(tf.matmul(w, y[..., None]), -1), no_eff
-
-    def received(self, x: Any, snr_db: Any, seed: Any) -> tuple[tf.Tensor, tf.Tensor]:
-        """What reaches the antennas: y ``[B, U, rx]``, and the LMMSE filter ``[B, U, S, rx]``; inputs as for ``call``."""
-        y, w, _ = self._propagate(tf.convert_to_tensor(x), snr_db, seed)
-        return y, w
-
-    def _propagate(self, x: tf.Tensor, snr_db: Any, seed: Any) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-        batch_size = tf.shape(x)[0] if x.shape[0] is None else x.shape[0]
-        no = _per_image(noise_variance(snr_db), batch_size)
-        _, g, w, no_eff = self.mimo.draw(batch_size, no, seed)
-        realisation = self.mimo.realisation_of(tf.range(self.mimo.num_uses))
-        g, w, no_eff = (tf.gather(t, realisation, axis=1) for t in (g, w, no_eff))  # [B, U, ...]
-        y = tf.squeeze(tf.matmul(g, x[..., None]), -1) + tf.transpose(self.mimo.noise(batch_size, no, seed), [1, 0, 2])
-        return y, w, no_eff
+            crc_ok[sent] = decoded.crc_ok
+        return LinkOutput(self.framing.to_payload(received), received, crc_ok, erased, x_hat, no_eff, llr, h)

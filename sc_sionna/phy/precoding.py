@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import tensorflow as tf
 from sionna.phy import Block
 
+from sc_sionna.core.errors import UserError
 from sc_sionna.core.plugins import resolve
 from sc_sionna.settings import LinkSettings
 
@@ -18,7 +21,7 @@ class SvdPrecoder(Block):
     """
 
     def __init__(self, settings: LinkSettings) -> None:
-        super().__init__()
+        super().__init__(precision="single")
         self.num_streams = settings.num_streams
         # beyond the rank, the remaining directions come from the null space
         self.full = settings.num_streams > min(settings.num_rx_ant, settings.num_tx_ant)
@@ -32,7 +35,7 @@ class DftPrecoder(Block):
     """The first S columns of the unitary DFT matrix: open loop, nothing known at the transmitter."""
 
     def __init__(self, settings: LinkSettings) -> None:
-        super().__init__()
+        super().__init__(precision="single")
         size = settings.num_tx_ant
         grid = np.outer(np.arange(size), np.arange(settings.num_streams))
         columns = np.exp(-2j * np.pi * grid / size) / np.sqrt(size * settings.num_streams)
@@ -45,6 +48,37 @@ class DftPrecoder(Block):
 PRECODERS = {"svd": SvdPrecoder, "dft": DftPrecoder}
 
 
-def make_precoder(settings: LinkSettings) -> Block:
-    """The precoder that the settings name."""
-    return resolve(settings.precoder, PRECODERS, "precoder")(settings)
+POWER_TOLERANCE = 1e-3
+
+
+def make_precoder(settings: LinkSettings, channel: Any = None) -> Any:
+    """The precoder that the settings name.
+
+    channel : a channel model on whose matrices the precoder's contract is checked; None leaves the check out
+
+    Raises
+    ------
+    UserError for an unknown precoder, and for one that does not give complex64 ``[..., num_tx_ant, S]`` of total power 1.
+    """
+    precoder = resolve(settings.precoder, PRECODERS, "precoder")(settings)
+    if channel is not None:
+        _check_power(precoder, settings, channel(8, 2, tf.constant([2022, 0], tf.int32)))
+    return precoder
+
+
+def _check_power(precoder: Any, settings: LinkSettings, h: tf.Tensor) -> None:
+    """UserError unless trace(P^H P) = 1 for every matrix of ``h [..., rx, tx]``."""
+    name, wanted = settings.precoder, [*h.shape[:-2], settings.num_tx_ant, settings.num_streams]
+    p = precoder(h)
+    if not tf.is_tensor(p) or p.dtype != tf.complex64 or p.shape != wanted:
+        what = f"{p.dtype.name} {list(p.shape)}" if tf.is_tensor(p) else type(p).__name__
+        raise UserError(
+            f"precoder = {name!r}: gave {what} for h of shape {list(h.shape)}; complex64 {wanted} is wanted"
+        )
+    power = (np.abs(p.numpy().astype(np.complex128)) ** 2).sum(axis=(-2, -1))
+    worst = power.flat[np.argmax(np.abs(power - 1.0))]  # the first NaN, if there is one
+    if not abs(worst - 1.0) <= POWER_TOLERANCE:
+        raise UserError(
+            f"precoder = {name!r}: total power trace(P^H P) = {worst:.4g}, 1 is wanted for every channel matrix, or the SNR "
+            "is not what the settings say; divide P by the root of its power"
+        )

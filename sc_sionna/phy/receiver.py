@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import reduce
-from typing import Any
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import tensorflow as tf
@@ -65,7 +65,7 @@ class QamDemapper(Block):
     """
 
     def __init__(self, transmitter: Transmitter, method: str) -> None:
-        super().__init__()
+        super().__init__(precision="single")
         self.num_bits = transmitter.settings.bits_per_symbol
         points = np.asarray(transmitter.constellation.points)
         half = self.num_bits // 2
@@ -97,28 +97,54 @@ def _log_add(a: tf.Tensor, b: tf.Tensor) -> tf.Tensor:
     return tf.maximum(a, b) + tf.math.log1p(tf.exp(-tf.abs(a - b)))
 
 
+class Decoded(NamedTuple):
+    """What a :class:`Receiver` makes of M code blocks.
+
+    bits : int32 [M, block_payload_bits]
+    crc_ok : bool [M], the CRC is right and the block is not erased: zeros by default would pass every CRC that starts from
+        zero; None without a CRC
+    erased : bool [M], what arrived does not decide some bit of the block
+    """
+
+    bits: np.ndarray
+    crc_ok: np.ndarray | None
+    erased: np.ndarray
+
+
+def decoder_name(chosen: Literal["auto", "layered", "sionna"]) -> str:
+    """The LDPC decoder that a setting stands for on this machine: ``auto`` is layered on a CPU and sionna on a GPU."""
+    if chosen != "auto":
+        return chosen
+    return "sionna" if tf.config.list_physical_devices("GPU") else "layered"
+
+
 class Receiver(Block):
     """The inverse of a :class:`Transmitter`.
 
-    :meth:`llrs` is the front end inside the link's graph; ``call(llr [M, n])`` decodes to payload bits
-    ``[M, block_payload_bits]`` and CRC verdicts ``[M]`` (None without a CRC), on the host.
+    :meth:`llrs` is the front end inside the link's graph; ``call(llr [M, n])`` decodes on the host to :class:`Decoded`.
+
+    A bit whose LLR is 0 is not decided. An uncoded block is erased if it has one; with the layered decoder a block is erased
+    if an information bit's LLR is 0 after decoding (channel LLRs below 1/8 count as 0 in its fixed point). Sionna's decoder
+    never returns exact zeros, so there a block is erased if fewer than k channel LLRs differ from 0, too few for any code.
     """
 
     def __init__(self, transmitter: Transmitter) -> None:
-        super().__init__()
+        super().__init__(precision="single")
         self.transmitter = transmitter
         settings = transmitter.settings
         self.demapper = QamDemapper(transmitter, settings.demapping)
-        self.crc_decoder = None if transmitter.crc_encoder is None else CRCDecoder(transmitter.crc_encoder)
+        self.crc_decoder = (
+            None if transmitter.crc_encoder is None else CRCDecoder(transmitter.crc_encoder, precision="single")
+        )
         self.decoder: Any = None
         self._sionna_soft: Any = None
         if transmitter.encoder is not None:
-            layered = settings.decoder == "layered" or (
-                settings.decoder == "auto" and not tf.config.list_physical_devices("GPU")
-            )
+            layered = decoder_name(settings.decoder) == "layered"
             self.decoder = LayeredLDPCDecoder(transmitter.encoder, settings.num_iter) if layered else None
             if not layered:
-                sionna = LDPC5GDecoder(transmitter.encoder, num_iter=settings.num_iter, hard_out=True)
+                sionna = LDPC5GDecoder(
+                    transmitter.encoder, num_iter=settings.num_iter, hard_out=True, precision="single"
+                )
                 # compiled once for a fixed number of frames, 2.4 times as fast as the plain graph on a CPU
                 self._sionna = tf.function(sionna, jit_compile=True)
 
@@ -130,17 +156,19 @@ class Receiver(Block):
         llr = self.demapper(x_hat, no_eff)  # [M, U, S, m]
         return x_hat, tf.reshape(llr, [-1, self.transmitter.framing.n]), no_eff
 
-    def call(self, llr: tf.Tensor) -> tuple[np.ndarray, np.ndarray | None]:
+    def call(self, llr: tf.Tensor) -> Decoded:
+        values = np.asarray(llr)
         if self.transmitter.encoder is None:
-            bits = (np.asarray(llr) > 0).astype(np.int32)
+            bits, erased = (values > 0).astype(np.int32), (values == 0).any(axis=1)
         elif self.decoder is not None:
-            bits = self.decoder.decode(np.asarray(llr)).bits
+            result = self.decoder.decode(values)
+            bits, erased = result.bits, ~result.decided
         else:
-            bits = self._decode_in_chunks(llr)
+            bits, erased = self._decode_in_chunks(llr), np.count_nonzero(values, axis=1) < self.transmitter.framing.k
         if self.crc_decoder is None:
-            return bits, None
+            return Decoded(bits, None, erased)
         payload, ok = self.crc_decoder(tf.cast(bits, tf.float32))
-        return np.asarray(payload).astype(np.int32), np.asarray(ok)[..., 0]
+        return Decoded(np.asarray(payload).astype(np.int32), np.asarray(ok)[..., 0] & ~erased, erased)
 
     def soft(self, llr: tf.Tensor) -> np.ndarray:
         """LLRs of the decoded bits ``[M, k]``, CRC included; without a code those of the demapper."""
@@ -152,7 +180,10 @@ class Receiver(Block):
             return values
         if self._sionna_soft is None:
             self._sionna_soft = LDPC5GDecoder(
-                self.transmitter.encoder, num_iter=self.transmitter.settings.num_iter, hard_out=False
+                self.transmitter.encoder,
+                num_iter=self.transmitter.settings.num_iter,
+                hard_out=False,
+                precision="single",
             )
         return self._sionna_soft(llr).numpy()
 

@@ -28,12 +28,14 @@ class SoftReceiver(Block):
     """
 
     def __init__(self, link: DigitalLink, num_iter: int = ATTACK_ITERATIONS) -> None:
-        super().__init__()
+        super().__init__(precision="single")
         if link.settings.crc != "none":
             raise UserError(f"crc = {link.settings.crc!r}: the soft receiver reads index payloads; set crc = 'none'")
         self.link = link
         encoder = link.transmitter.encoder
-        self.decoder = None if encoder is None else LDPC5GDecoder(encoder, num_iter=num_iter, hard_out=False)
+        self.decoder = (
+            None if encoder is None else LDPC5GDecoder(encoder, num_iter=num_iter, hard_out=False, precision="single")
+        )
 
     def call(self, y: Any, w: Any, no_eff: Any) -> tf.Tensor:
         framing = self.link.framing

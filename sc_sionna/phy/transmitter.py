@@ -29,11 +29,11 @@ class Transmitter(Object):
     """
 
     def __init__(self, framing: Framing, settings: LinkSettings) -> None:
-        super().__init__()
+        super().__init__(precision="single")
         self.framing, self.settings = framing, settings
-        self.crc_encoder = None if settings.crc == "none" else CRCEncoder(settings.crc)
+        self.crc_encoder = None if settings.crc == "none" else CRCEncoder(settings.crc, precision="single")
         self.encoder = ldpc_encoder(framing.k, framing.n, settings.bits_per_symbol) if settings.coded else None
-        self.constellation = Constellation("qam", settings.bits_per_symbol)
+        self.constellation = Constellation("qam", settings.bits_per_symbol, precision="single")
         self._points = np.asarray(self.constellation.points).astype(np.complex64)
         self._equations = Equations(framing.block_payload_bits, *(np.zeros(size, np.int32) for size in (0, 1, 0)))
         if self.crc_encoder is not None:

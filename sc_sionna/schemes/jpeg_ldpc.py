@@ -1,45 +1,52 @@
-"""JPEG+LDPC with a ViT classifier behind it."""
+"""JPEG+LDPC with a ViT for the task behind it."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, get_args
 
 import numpy as np
 
-from sc_sionna.attacks.victim import CodecVictim
+from sc_sionna.attacks.victim import Victim
 from sc_sionna.core.errors import UserError
 from sc_sionna.data.common import to_float
 from sc_sionna.phy.budget import Budget, digital_budget
+from sc_sionna.phy.framing import Framing
 from sc_sionna.phy.link import DigitalLink
-from sc_sionna.schemes.base import CHUNK, AirSurface, Batch, BatchKey, Predictor
-from sc_sionna.schemes.jpeg import HEADER_BITS, JpegSettings, decode_jpeg, encode_jpeg, to_payload
+from sc_sionna.schemes.base import CHUNK, AirSurface, Batch, BatchKey, Gradient, Payload, Predictor, Surroundings
+from sc_sionna.schemes.jpeg import HEADER_BITS, JpegSettings, decode_jpeg, encode_jpeg, from_payload, to_payload
+from sc_sionna.schemes.jpeg_victim import Backward, JpegVictim
 from sc_sionna.semantic.codec import SemanticCodec
+from sc_sionna.semantic.masking import FixedMasking
 from sc_sionna.settings import LinkSettings
 from sc_sionna.sweep.metrics import clustered
+from sc_sionna.tasks import make_task
 
-
-@dataclass(frozen=True, eq=False)
-class JpegVictim(CodecVictim):
-    """The classifier behind JPEG; the backward pass of JPEG is the identity (BPDA)."""
-
-    jpeg: JpegSettings | None = None
-
-    def prepare(self, images: np.ndarray) -> np.ndarray:
-        assert self.jpeg is not None
-        pixels = np.round(images * 255.0).astype(np.uint8)
-        decoded = [decode_jpeg(encode_jpeg(image, self.jpeg), image.shape) for image in pixels]
-        return to_float(np.stack(decoded))  # type: ignore[arg-type]
+if TYPE_CHECKING:
+    from sc_sionna.schemes.spec import SchemeSpec
 
 
 class JpegLdpcScheme:
     """JPEG+LDPC: image → stream → header, blocks with CRC → link → stream → image → ViT trained on clean images.
 
     Every block has ``jpeg.block_bits`` information bits, so the receiver knows the block length beforehand and the number
-    of blocks from the header. A stream with a failed CRC is *undecodable* and counted; ``jpeg.undecodable`` says what is
-    classified instead: the mean training image, or what a tolerant JPEG decoder makes of the bits.
+    of blocks from the header. A stream with a failed CRC, or one that is no JPEG image of the right size, is *undecodable*
+    and counted; ``jpeg.undecodable`` says what is classified instead: the mean training image, or what a tolerant JPEG
+    decoder makes of the bits. A stream with wrong bits that every CRC accepts is *undetected* and counted apart; it is
+    classified from what its bits decode to.
+
+    Raises
+    ------
+    UserError for settings that give no code blocks of ``jpeg.block_bits``: an uncoded link, or a rate that cannot hold them.
     """
+
+    gradient: ClassVar[Gradient] = "surrogate"
+    payload: ClassVar[Payload] = "stream"
+    over_the_air: ClassVar[bool] = False  # entropy-coded bits have no gradient
+    trained: ClassVar[bool] = True
+    changeable: ClassVar[tuple[str, ...]] = ()
+    random = False  # every patch is classified, and nothing is drawn before a block is lost
 
     def __init__(
         self,
@@ -54,17 +61,50 @@ class JpegLdpcScheme:
         self.settings = link.with_(crc=jpeg.crc, max_block_bits=jpeg.block_bits)
         self.block_payload_bits = jpeg.block_bits - self.settings.crc_bits
         self._links: dict[int, DigitalLink] = {}
+        self._check_blocks()
         s = classifier.settings
         keep = np.tile(np.arange(s.num_kept, dtype=np.int32), (CHUNK, 1))
-        self._predict = Predictor(lambda images: classifier(images, keep, np.zeros(CHUNK, np.float32))["logits"])
+        self.task = make_task(s)
+        self._predict = Predictor(self.task, lambda images: classifier(images, keep, np.zeros(CHUNK, np.float32)))
         self._sent: dict[BatchKey, tuple[list[np.ndarray], np.ndarray, np.ndarray]] = {}
-        self._mean: tuple[np.ndarray, int] | None = None
+        self._mean: tuple[np.ndarray, np.ndarray] | None = None
 
-    def _mean_image(self) -> tuple[np.ndarray, int]:
-        """The mean training image, uint8 [H, W, 3], and its class; made when a stream is lost for the first time."""
+    @classmethod
+    def build(cls, spec: SchemeSpec, surroundings: Surroundings) -> JpegLdpcScheme:
+        s = surroundings
+        return cls(spec.label, s.codec(spec), s.link, s.jpeg, s.mean_image)
+
+    def forget(self) -> None:
+        self._sent.clear()
+
+    def _check_blocks(self) -> None:
+        """UserError unless one block of the link holds ``jpeg.block_bits`` information bits exactly."""
+        if not self.settings.coded:
+            raise UserError(
+                "link.coded = False: JPEG+LDPC sends code blocks, each with its CRC; set link.coded = true, or compare "
+                "schemes without JPEG"
+            )
+        if self._fits(self.jpeg.block_bits):
+            return
+        by_distance = sorted(range(64, 8449), key=lambda bits: abs(bits - self.jpeg.block_bits))
+        nearest = next(filter(self._fits, by_distance), None)
+        remedy = "raise link.coderate" if nearest is None else f"set jpeg.block_bits = {nearest}, or another coderate"
+        raise UserError(
+            f"jpeg.block_bits = {self.jpeg.block_bits}: the code has no block of that length at link.coderate = "
+            f"{self.settings.coderate:g} in whole uses of {self.settings.num_streams} streams of "
+            f"{self.settings.modulation} (TS 38.212, 5.3.2 and 6.2.2); {remedy}"
+        )
+
+    def _fits(self, block_bits: int) -> bool:
+        """Whether the framing neither divides nor pads a block of so many information bits."""
+        framing = Framing(block_bits - self.settings.crc_bits, self.settings.with_(max_block_bits=block_bits))
+        return (framing.num_blocks, framing.k) == (1, block_bits)
+
+    def _mean_image(self) -> tuple[np.ndarray, np.ndarray]:
+        """The mean training image, uint8 [H, W, 3], and its prediction; made when a stream is lost for the first time."""
         if self._mean is None:
             image = self._make_mean_image()
-            self._mean = image, int(self._predict(to_float(image[None]))[0])
+            self._mean = image, self._predict(to_float(image[None]))[0]
         return self._mean
 
     def _link(self, num_blocks: int) -> DigitalLink:
@@ -74,7 +114,7 @@ class JpegLdpcScheme:
         return self._links[num_blocks]
 
     def _source(self, batch: Batch) -> tuple[list[np.ndarray], np.ndarray, np.ndarray]:
-        """Payloads, blocks per image, and the prediction of every image that arrives intact."""
+        """Payloads, blocks per image, and the prediction of every image whose stream arrives without error."""
         if batch.key not in self._sent:
             pixels = np.round(batch.images * 255.0).astype(np.uint8)
             streams = [encode_jpeg(image, self.jpeg) for image in pixels]
@@ -87,13 +127,13 @@ class JpegLdpcScheme:
     def _num_blocks(self, payloads: list[np.ndarray]) -> np.ndarray:
         return np.array([-(-len(p) // self.block_payload_bits) for p in payloads], np.int32)
 
-    def intact(self, batch: Batch, snr_db: float) -> np.ndarray:
+    def error_free_predictions(self, batch: Batch, snr_db: float) -> np.ndarray:
         return self._source(batch)[2]
 
     def _classify_damaged(self, bits: np.ndarray, num_blocks: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Predictions for undecodable streams ``bits [M, P]``, and which of them were shown as the mean image."""
         mean_image, mean_prediction = self._mean_image()
-        predictions = np.full(len(bits), mean_prediction, np.int64)
+        predictions = np.repeat(mean_prediction[None], len(bits), axis=0)
         lost = np.ones(len(bits), bool)
         if self.jpeg.undecodable == "best-effort":
             for row, (received, blocks) in enumerate(zip(bits, num_blocks, strict=True)):
@@ -103,8 +143,18 @@ class JpegLdpcScheme:
                     predictions[row], lost[row] = self._predict(to_float(image[None]))[0], False
         return predictions, lost
 
+    def _classify_undetected(self, bits: np.ndarray, shape: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
+        """Predictions for streams ``bits [M, P]`` that every CRC accepted, and which of them are images of ``shape``."""
+        images = [None if stream is None else decode_jpeg(stream, shape) for stream in map(from_payload, bits)]
+        decodable = np.array([image is not None for image in images], bool)
+        predictions = np.zeros(len(bits), np.int64)
+        if decodable.any():
+            shown = np.stack([image for image in images if image is not None])
+            predictions[decodable] = self._predict(to_float(shown))
+        return predictions, decodable
+
     def transmit(self, batch: Batch, snr_db: float, interference: np.ndarray | None = None) -> dict[str, Any]:
-        payloads, num_blocks, intact = self._source(batch)  # images -> streams -> [B] payloads
+        payloads, num_blocks, error_free = self._source(batch)  # images -> streams -> [B] payloads
         link = self._link(int(num_blocks.max()))
         bits = np.zeros((len(payloads), link.framing.payload_bits), np.int32)  # -> [B, blocks·payload]
         for row, payload in zip(bits, payloads, strict=True):
@@ -112,22 +162,49 @@ class JpegLdpcScheme:
         if interference is not None and interference.shape[1] < link.framing.num_channel_uses:
             interference = np.tile(interference, (1, link.framing.num_blocks, 1))  # of one block, see air_surface
         received = link(bits, snr_db, batch.link_seed(snr_db), num_blocks=num_blocks, interference=interference)
-        received_bits = np.asarray(received.bits)
         unsent = np.arange(link.framing.num_blocks) >= num_blocks[:, None]
-        arrived = (np.asarray(received.crc_ok) | unsent).all(axis=1)  # -> [B] streams with every CRC right
-        predictions = intact.copy()
-        damaged = np.flatnonzero(~arrived)
-        lost = np.zeros(len(payloads), bool)
+        accepted = np.all(np.asarray(received.crc_ok) | unsent, axis=1)  # -> [B] streams with every CRC right
+        outcome = self._classify(
+            np.asarray(received.bits), bits, accepted, num_blocks, error_free, batch.images.shape[1:]
+        )
+        return {
+            "bits": bits,
+            "received_bits": np.asarray(received.bits),
+            "sent_blocks": ~unsent,
+            "erased_blocks": received.erased,
+            "link": received,
+            **outcome,
+        }
+
+    def _classify(
+        self,
+        received: np.ndarray,
+        bits: np.ndarray,
+        accepted: np.ndarray,
+        num_blocks: np.ndarray,
+        error_free: np.ndarray,
+        shape: tuple[int, ...],
+    ) -> dict[str, np.ndarray]:
+        """What is shown for every stream: ``predictions``, ``undetected``, ``undecodable`` and ``shown_as_mean`` [B].
+
+        received, bits : ``[B, P]``; accepted : ``[B]``, every CRC is right; only where the bits are those that were sent as
+            well, the outcome is the error-free one
+        """
+        undetected = accepted & (received != bits).any(axis=1)
+        predictions, decodable = np.full(len(bits), -1, np.int64), accepted.copy()
+        arrived = accepted & ~undetected
+        predictions[arrived] = error_free[arrived]
+        if undetected.any():
+            predictions[undetected], decodable[undetected] = self._classify_undetected(received[undetected], shape)
+        lost = np.zeros(len(bits), bool)
+        damaged = np.flatnonzero(~decodable)
         if len(damaged):
-            predictions[damaged], lost[damaged] = self._classify_damaged(received_bits[damaged], num_blocks[damaged])
+            predictions[damaged], lost[damaged] = self._classify_damaged(received[damaged], num_blocks[damaged])
         return {
             "predictions": predictions,
-            "bits": bits,
-            "received_bits": received_bits,
-            "sent_blocks": ~unsent,
-            "undecodable": ~arrived,
+            "undetected": undetected,
+            "undecodable": ~decodable,
             "shown_as_mean": lost,
-            "link": received,
         }
 
     def counts(self, batch: Batch, outputs: dict[str, Any]) -> dict[str, int]:
@@ -135,13 +212,13 @@ class JpegLdpcScheme:
         errors = (outputs["bits"] != outputs["received_bits"]).reshape(*sent.shape, self.block_payload_bits)
         errors &= sent[..., None]
         return {
-            "images": len(batch.labels),
-            "correct": int((outputs["predictions"] == batch.labels).sum()),
+            **self.task.counts(outputs["predictions"], batch.targets(self.task)),
             "bits": int(sent.sum()) * self.block_payload_bits,
             **clustered("bit_errors", errors.sum(axis=(1, 2))),
             "blocks": int(sent.sum()),
-            **clustered("block_errors", errors.any(axis=-1).sum(axis=1)),
+            **clustered("block_errors", (errors.any(axis=-1) | outputs["erased_blocks"]).sum(axis=1)),
             "undecodable": int(outputs["undecodable"].sum()),
+            "undetected": int(outputs["undetected"].sum()),
         }
 
     def budget(self, images: np.ndarray) -> Budget:
@@ -151,10 +228,13 @@ class JpegLdpcScheme:
 
     # ------------------------------------------------------------------ what an attacker may use
 
-    def victim(self) -> JpegVictim:
-        """The pass from image to class where every block arrives."""
-        keep = np.arange(self.classifier.settings.num_kept, dtype=np.int32)
-        return JpegVictim(self.classifier, lambda count, _: np.tile(keep, (count, 1)), snr_db=0.0, jpeg=self.jpeg)
+    def victim(self, backward: Backward = "cubic") -> JpegVictim:
+        """The pass from image to class where every block arrives, with JPEG differentiated as ``backward`` says."""
+        every = FixedMasking(np.arange(self.classifier.settings.num_kept))
+        return JpegVictim(self.classifier, every, snr_db=0.0, jpeg=self.jpeg, backward=backward)
+
+    def adaptive_victims(self, snr_db: float, cache_dir: Path) -> dict[str, Victim]:
+        return {backward: self.victim(backward) for backward in get_args(Backward)}
 
     def air_surface(self, batch: Batch, snr_db: float) -> AirSurface:
         """Signals of one code block, over which an attacker's noise repeats. The loss only says that it has no gradient."""

@@ -2,21 +2,38 @@
 
 from __future__ import annotations
 
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from keras import ops
 
-from sc_sionna.attacks.objective import cross_entropy
-from sc_sionna.attacks.victim import CodecVictim
+from sc_sionna.attacks.victim import CodecVictim, Victim
 from sc_sionna.core import rng
 from sc_sionna.core.backend import compile_function
 from sc_sionna.core.errors import UserError
+from sc_sionna.phy.analog_link import AnalogLink
 from sc_sionna.phy.budget import Budget
-from sc_sionna.phy.link import AnalogLink
-from sc_sionna.schemes.base import AirSurface, Batch, BatchKey, Predictor
+from sc_sionna.schemes.base import (
+    CHANGEABLE,
+    AirSurface,
+    Batch,
+    BatchKey,
+    Gradient,
+    Payload,
+    Predictor,
+    Surroundings,
+    air_loss,
+    draws_masks,
+)
+from sc_sionna.schemes.victims import AnalogVictim
 from sc_sionna.semantic.codec import SemanticCodec, make_masking
 from sc_sionna.settings import LinkSettings
+from sc_sionna.tasks import make_task
+from sc_sionna.training.channel import AnalogChannel
+
+if TYPE_CHECKING:
+    from sc_sionna.schemes.spec import SchemeSpec
 
 
 class JsccScheme:
@@ -24,6 +41,12 @@ class JsccScheme:
 
     image → features of all patches → power normalised per image → symbols → link → symbols → features → class.
     """
+
+    gradient: ClassVar[Gradient] = "exact"
+    payload: ClassVar[Payload] = "analog"
+    over_the_air: ClassVar[bool] = True
+    trained: ClassVar[bool] = True
+    changeable: ClassVar[tuple[str, ...]] = CHANGEABLE
 
     def __init__(self, name: str, codec: SemanticCodec, link: LinkSettings) -> None:
         self.name, self.codec, self.settings = name, codec, link
@@ -35,9 +58,22 @@ class JsccScheme:
             )
         self.link = AnalogLink(link, codec.payload_length // (2 * link.num_streams))
         self._encode = compile_function(codec.encode)
-        self._predict = Predictor(lambda received, keep, snr_db: codec.decode(received, keep, snr_db)["logits"])
+        self.task = make_task(codec.settings)
+        self._predict = Predictor(self.task, codec.decode)
         self._sent: dict[BatchKey, tuple[np.ndarray, np.ndarray]] = {}
-        self._intact: dict[tuple[BatchKey, float], np.ndarray] = {}
+        self._error_free: dict[tuple[BatchKey, float], np.ndarray] = {}
+
+    @classmethod
+    def build(cls, spec: SchemeSpec, surroundings: Surroundings) -> JsccScheme:
+        return cls(spec.label, surroundings.codec(spec), surroundings.link)
+
+    @property
+    def random(self) -> bool:
+        return draws_masks(self.codec)
+
+    def forget(self) -> None:
+        self._sent.clear()
+        self._error_free.clear()
 
     def _source(self, batch: Batch) -> tuple[np.ndarray, np.ndarray]:
         if batch.key not in self._sent:
@@ -46,13 +82,13 @@ class JsccScheme:
             self._sent[batch.key] = keep, np.asarray(features)
         return self._sent[batch.key]
 
-    def intact(self, batch: Batch, snr_db: float) -> np.ndarray:
+    def error_free_predictions(self, batch: Batch, snr_db: float) -> np.ndarray:
         told = snr_db if self.codec.settings.decoder.knows_snr else 0.0
         key = batch.key, told
-        if key not in self._intact:
+        if key not in self._error_free:
             keep, features = self._source(batch)
-            self._intact[key] = self._predict(features, keep, np.full(len(keep), told, np.float32))
-        return self._intact[key]
+            self._error_free[key] = self._predict(features, keep, np.full(len(keep), told, np.float32))
+        return self._error_free[key]
 
     def transmit(self, batch: Batch, snr_db: float, interference: np.ndarray | None = None) -> dict[str, Any]:
         keep, features = self._source(batch)  # images -> [B, N, D]
@@ -63,10 +99,7 @@ class JsccScheme:
         return {"predictions": predictions, "x": x, "x_hat": np.asarray(x_hat), "no_eff": np.asarray(no_eff)}
 
     def counts(self, batch: Batch, outputs: dict[str, Any]) -> dict[str, int]:
-        return {
-            "images": len(batch.labels),
-            "correct": int((outputs["predictions"] == batch.labels).sum()),
-        }
+        return self.task.counts(outputs["predictions"], batch.targets(self.task))
 
     def budget(self, images: np.ndarray) -> Budget:
         symbols = self.codec.payload_length / 2
@@ -81,17 +114,24 @@ class JsccScheme:
         """The differentiable pass from image to class, without noise on the air."""
         return CodecVictim(self.codec, self.masking, snr_db=values.pop("snr_db", 18.0), **values)
 
+    def adaptive_victims(self, snr_db: float, cache_dir: Path) -> dict[str, Victim]:
+        reals, analog = self.codec.payload_length, AnalogChannel(self.settings, snr_db)
+        victim = AnalogVictim(
+            self.codec, self.masking, snr_db=snr_db, noise=lambda count, g: analog.error(count, reals, g)
+        )
+        return {"straight-through": victim}
+
     def air_surface(self, batch: Batch, snr_db: float) -> AirSurface:
         keep, features = self._source(batch)
         x = self.codec.to_symbols(features, self.settings.num_streams)
         y, w = self.link.received(x, snr_db, batch.link_seed(snr_db))
-        codec = self.codec
+        codec, task_loss = self.codec, air_loss(self)
 
-        def loss(y: Any, w_real: Any, w_imag: Any, labels: Any, keep: Any, snr: Any) -> Any:
+        def loss(y: Any, w_real: Any, w_imag: Any, labels: Any, keep: Any, snr: Any, clean: Any) -> Any:
             real, imag = y[..., 0][:, :, None, :], y[..., 1][:, :, None, :]  # [B, U, 1, rx]
             pair = [ops.sum(w_real * real - w_imag * imag, -1), ops.sum(w_real * imag + w_imag * real, -1)]
             received = ops.reshape(ops.stack(pair, -1), (-1, keep.shape[1], codec.settings.code_dim))
-            return cross_entropy(codec.decode(received, keep, snr), labels, None)
+            return task_loss(codec.decode(received, keep, snr), labels, clean)
 
         w, snr = np.asarray(w), np.full(len(keep), snr_db, np.float32)
-        return AirSurface(np.asarray(y), loss, (w.real.copy(), w.imag.copy(), batch.labels, keep, snr))
+        return AirSurface(np.asarray(y), loss, (w.real.copy(), w.imag.copy(), batch.labels, keep, snr, batch.images))

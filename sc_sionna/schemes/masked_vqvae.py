@@ -3,24 +3,42 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from keras import ops
 
-from sc_sionna.attacks.objective import cross_entropy
-from sc_sionna.attacks.victim import CodecVictim
+from sc_sionna.attacks.victim import CodecVictim, Relaxation, Victim
 from sc_sionna.core import rng
 from sc_sionna.core.backend import compile_function
+from sc_sionna.core.errors import UserError
 from sc_sionna.phy.budget import Budget, digital_budget
 from sc_sionna.phy.link import DigitalLink
 from sc_sionna.phy.soft import SoftReceiver
-from sc_sionna.schemes.base import AirSurface, Batch, BatchKey, Predictor
+from sc_sionna.schemes.base import (
+    CHANGEABLE,
+    AirSurface,
+    Batch,
+    BatchKey,
+    Decoding,
+    Gradient,
+    Payload,
+    Predictor,
+    Surroundings,
+    air_loss,
+    draws_masks,
+)
 from sc_sionna.semantic.codec import SemanticCodec, make_masking
 from sc_sionna.settings import LinkSettings
 from sc_sionna.sweep.metrics import link_counts
+from sc_sionna.tasks import make_task
+from sc_sionna.training.channel import ensure_calibration, load_calibrated
 
-Decoding = Literal["hard", "soft"]
+if TYPE_CHECKING:
+    from sc_sionna.schemes.spec import SchemeSpec
+
+RELAXATIONS: tuple[Relaxation, ...] = ("straight-through", "soft", "unquantised")
 
 
 @dataclass(frozen=True)
@@ -41,23 +59,38 @@ class MaskedVqvaeScheme:
     the budget counts the mean number of features sent, and the side information that says which, taken as error-free.
     """
 
+    gradient: ClassVar[Gradient] = "straight-through"
+    payload: ClassVar[Payload] = "indices"
+    over_the_air: ClassVar[bool] = True
+    trained: ClassVar[bool] = True
+    changeable: ClassVar[tuple[str, ...]] = CHANGEABLE
+
     def __init__(self, name: str, codec: SemanticCodec, link: LinkSettings, decoding: Decoding = "hard") -> None:
         codebook = codec.codebook
         assert codebook is not None
-        self.name, self.codec, self.decoding = name, codec, decoding
+        self.name, self.codec, self.settings, self.decoding = name, codec, link, decoding
         self.mapper = codec.index_mapper
         self.masking = make_masking(codec.settings, codec.candidate_positions())
         self.link = DigitalLink(link, codec.payload_length)
         self._encode = compile_function(codec.source)
-
-        def logits(received: Any, keep: Any, snr_db: Any, *sent_mask: Any) -> Any:
-            return codec.decode(received, keep, snr_db, *sent_mask)["logits"]
-
-        self._predict = Predictor(lambda indices, *rest: logits(codebook.decode(indices), *rest))
-        self._predict_soft = Predictor(lambda llr, *rest: logits(codebook.expected(llr), *rest))
+        self.task = make_task(codec.settings)
+        self._predict = Predictor(self.task, lambda indices, *rest: codec.decode(codebook.decode(indices), *rest))
+        self._predict_soft = Predictor(self.task, lambda llr, *rest: codec.decode(codebook.posterior_mean(llr), *rest))
         self._soft_receiver: SoftReceiver | None = None
         self._sent: dict[tuple[BatchKey, float], Sent] = {}
-        self._intact: dict[tuple[BatchKey, float], np.ndarray] = {}
+        self._error_free: dict[tuple[BatchKey, float], np.ndarray] = {}
+
+    @classmethod
+    def build(cls, spec: SchemeSpec, surroundings: Surroundings) -> MaskedVqvaeScheme:
+        return cls(spec.label, surroundings.codec(spec), surroundings.link, surroundings.decoding)
+
+    @property
+    def random(self) -> bool:
+        return draws_masks(self.codec)
+
+    def forget(self) -> None:
+        self._sent.clear()
+        self._error_free.clear()
 
     def _source(self, batch: Batch, snr_db: float) -> Sent:
         """Kept patches, indices and bits; they depend on the SNR only where importance depends on the image."""
@@ -81,20 +114,21 @@ class MaskedVqvaeScheme:
         predict = self._predict if received.shape[1] == sent.indices.shape[1] else self._predict_soft
         return predict(received, sent.keep[rows], snr, *mask)
 
-    def intact(self, batch: Batch, snr_db: float) -> np.ndarray:
+    def error_free_predictions(self, batch: Batch, snr_db: float) -> np.ndarray:
         told = snr_db if self.codec.settings.decoder.knows_snr else 0.0
         sent = self._source(batch, snr_db)
         key = batch.key, told if not sent.chosen else snr_db
-        if key not in self._intact:
-            self._intact[key] = self._classify(sent, np.arange(len(sent.keep)), sent.indices, told)
-        return self._intact[key]
+        if key not in self._error_free:
+            self._error_free[key] = self._classify(sent, np.arange(len(sent.keep)), sent.indices, told)
+        return self._error_free[key]
 
     def transmit(self, batch: Batch, snr_db: float, interference: np.ndarray | None = None) -> dict[str, Any]:
         sent = self._source(batch, snr_db)  # images -> [B, N] -> [B, N·m]
         received = self.link(sent.bits, snr_db, batch.link_seed(snr_db), interference=interference)  # -> [B, N·m]
         received_indices = np.asarray(self.mapper.to_indices(received.bits))  # -> [B, N]
-        predictions = self.intact(batch, snr_db).copy()  # -> [B]
-        damaged = np.flatnonzero((received_indices != sent.indices).any(axis=1))
+        predictions = self.error_free_predictions(batch, snr_db).copy()  # -> [B]
+        # the error-free outcome stays only where the sent bits were received, and not taken for zeros by default
+        damaged = np.flatnonzero((received.bits != sent.bits).any(axis=1) | received.erased.any(axis=1))
         if len(damaged):
             arrived = received_indices if self.decoding == "hard" else self._llr(received.llr, len(sent.keep))
             predictions[damaged] = self._classify(sent, damaged, arrived[damaged], snr_db)
@@ -104,6 +138,7 @@ class MaskedVqvaeScheme:
             "received_bits": received.bits,
             "indices": sent.indices,
             "received_indices": received_indices,
+            "erased_blocks": received.erased,
             "link": received,
         }
 
@@ -115,11 +150,10 @@ class MaskedVqvaeScheme:
 
     def counts(self, batch: Batch, outputs: dict[str, Any]) -> dict[str, int]:
         bit_errors = outputs["bits"] != outputs["received_bits"]
-        blocks = self.link.framing.to_blocks(bit_errors.astype(np.int32)).any(axis=-1)
+        blocks = self.link.framing.to_blocks(bit_errors.astype(np.int32)).any(axis=-1) | outputs["erased_blocks"]
         index_errors = outputs["indices"] != outputs["received_indices"]
         return {
-            "images": len(batch.labels),
-            "correct": int((outputs["predictions"] == batch.labels).sum()),
+            **self.task.counts(outputs["predictions"], batch.targets(self.task)),
             **link_counts(bit_errors, blocks, index_errors),
         }
 
@@ -139,18 +173,31 @@ class MaskedVqvaeScheme:
         """The differentiable pass from image to class, error-free on the air unless ``flips`` says otherwise."""
         return CodecVictim(self.codec, self.masking, snr_db=values.pop("snr_db", 18.0), **values)
 
+    def adaptive_victims(self, snr_db: float, cache_dir: Path) -> dict[str, Victim]:
+        payload = self.codec.payload_length
+        ensure_calibration(self.settings, payload, [snr_db], cache_dir)
+        channel = load_calibrated(self.settings, payload, snr_db, cache_dir)
+        return {
+            name: self.victim(snr_db=snr_db, relaxation=name, flips=lambda count, g: channel.error(count, payload, g))
+            for name in RELAXATIONS
+        }
+
     def air_surface(self, batch: Batch, snr_db: float) -> AirSurface:
-        if self._soft_receiver is None:
+        crc = self.link.settings.crc
+        if self._soft_receiver is None and crc == "none":
             self._soft_receiver = SoftReceiver(self.link)
         receiver, codec, codebook = self._soft_receiver, self.codec, self.codec.codebook
         assert codebook is not None
         sent = self._source(batch, snr_db)
         y, w, no_eff = self.link.received(sent.bits, snr_db, batch.link_seed(snr_db))
 
-        def loss(y: Any, w: Any, no_eff: Any, labels: Any, keep: Any, snr: Any) -> Any:
-            outputs = codec.decode(codebook.expected(receiver(y, w, no_eff)), keep, snr)
-            return cross_entropy(outputs, labels, None)
+        task_loss = air_loss(self)
+
+        def loss(y: Any, w: Any, no_eff: Any, labels: Any, keep: Any, snr: Any, clean: Any) -> Any:
+            if receiver is None:
+                raise UserError(f"link.crc = {crc!r}: a gradient over the air needs index payloads; set crc = 'none'")
+            return task_loss(codec.decode(codebook.posterior_mean(receiver(y, w, no_eff)), keep, snr), labels, clean)
 
         snr = np.full(len(sent.keep), snr_db, np.float32)
         received = ops.convert_to_numpy(y).reshape(len(sent.keep), -1, y.shape[-1])
-        return AirSurface(received, loss, (w, no_eff, batch.labels, sent.keep, snr))
+        return AirSurface(received, loss, (w, no_eff, batch.labels, sent.keep, snr, batch.images))

@@ -70,7 +70,7 @@ class Codebook(layers.Layer):
         """Indices ``[B, N]`` to basis vectors ``[B, N, D]``, of norm 1 with the cosine distance."""
         return ops.take(self.basis, indices, axis=0)
 
-    def expected(self, llr: Any) -> Any:
+    def posterior_mean(self, llr: Any) -> Any:
         """Posterior-mean basis vectors ``[B, N, D]`` from LLRs of the index bits ``[B, N·m]``, ln P(1)/P(0).
 
         Σ_i P(i) e_i over all 2^m bit patterns i, the bits taken as independent; a pattern that names no vector means

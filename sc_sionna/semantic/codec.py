@@ -1,13 +1,14 @@
-"""The semantic codec: encoder, bottleneck, decoder and heads as one Keras model.
+"""The semantic codec: encoder, bottleneck, decoder and the heads of its task as one Keras model.
 
 images ─ Encoder ─ to_code ─ Codebook.encode ─▶ indices ~~~ link ~~~▶ received indices
   keep ─────┘ └─ importance (FIM)                                        │
-logits, image ◀─ heads ─ Decoder ◀─ Codebook.straight_through ───────────┘
+outputs, image ◀─ heads ─ Decoder ◀─ Codebook.straight_through ───────────┘
                             └─ keep, snr_db
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import keras
@@ -16,11 +17,11 @@ from keras import layers, ops
 
 from sc_sionna.core.plugins import resolve
 from sc_sionna.semantic.codebook import Codebook
-from sc_sionna.semantic.decoder import ClassifyHead, Decoder, ReconstructHead
+from sc_sionna.semantic.decoder import Decoder, ReconstructHead
 from sc_sionna.semantic.encoder import Encoder
 from sc_sionna.semantic.importance import candidate_positions
 from sc_sionna.semantic.index_mapper import IndexMapper
-from sc_sionna.semantic.masking import Masking, MaskingAmong, NoiseRelatedMasking, UniformMasking
+from sc_sionna.semantic.masking import CheckedMasking, Masking, MaskingAmong, NoiseRelatedMasking, UniformMasking
 from sc_sionna.semantic.similarity import first_similar, repeat_bits
 from sc_sionna.settings import CodecSettings
 
@@ -39,7 +40,10 @@ def make_masking(settings: CodecSettings, candidates: np.ndarray | None = None) 
     extra: tuple[Any, ...] = ()
     if settings.masking.rule == "noise-related":
         extra = (np.asarray(settings.masking.noise_energy)[candidates], settings.masking.temperature)
-    masking = rule(len(candidates), min(settings.num_kept, len(candidates)), *extra)
+    sizes = len(candidates), min(settings.num_kept, len(candidates))
+    masking = rule(*sizes, *extra)
+    if settings.masking.rule not in MASKINGS:
+        masking = CheckedMasking(masking, settings.masking.rule, *sizes)
     return masking if len(candidates) == settings.num_patches else MaskingAmong(masking, candidates)
 
 
@@ -52,6 +56,10 @@ class SemanticCodec(keras.Model):
     """Masked VQ-VAE (Sec. III), or the same ViT with another bottleneck: ``"analog"`` sends the features themselves as
     complex symbols (the JSCC scheme of Sec. V), ``"none"`` sends nothing (a plain ViT).
 
+    settings : sizes and parts
+    heads : makes the layers from tokens to a task's outputs, by the name of the output; a layer's own name is its place in
+        the file of weights. :func:`sc_sionna.tasks.make_codec` gives those of the task that the settings name
+
     Input
     -----
     images : [B, H, W, 3], float in [0, 1]
@@ -61,23 +69,30 @@ class SemanticCodec(keras.Model):
         sent bits XOR error; with an analog bottleneck noise [B, N·D], float32: received features = features + error. Any
         link is expressed this way, a calibrated one as well as the real one.
     labels : [B], int32 or None — for FIMs with class-conditional importance, used in training mode only
+    arrived : [B, N], bool or None — the features that reach the decoder, in training with fewer than were sent; None for all
+    quantise : False to send features past the codebook and the channel, as training does before the codebook exists
 
     Output
     ------
     dict with ``features`` [B, N, D], ``indices`` and ``received_indices`` [B, N] (codebook only), ``tokens``
-    [B, P, decoder_dim], ``logits`` [B, C] and ``image`` [B, H, W, 3]. Where the settings ask for it also
-    ``importance_logits``, a list of [B, C], one of each FIM; ``sent_mask`` [B, N], bool, with class-conditional importance:
-    the features that are sent, the others are mask tokens at the receiver; ``representatives`` [B, N], int32, with a
-    similarity threshold: the position whose index is sent for each feature.
+    [B, P, decoder_dim], ``image`` [B, H, W, 3] and those of the heads, for classes ``logits`` [B, C]. Where the
+    settings ask for it also ``importance_logits``, a list of [B, C], one of each FIM; ``sent_mask`` [B, N], bool, with
+    class-conditional importance: the features that are sent, the others are mask tokens at the receiver;
+    ``representatives`` [B, N], int32, with a similarity threshold: the position whose index is sent for each feature.
     """
 
-    def __init__(self, settings: CodecSettings, **kwargs: Any) -> None:
+    def __init__(self, settings: CodecSettings, heads: Callable[[], Mapping[str, layers.Layer]], **kwargs: Any) -> None:
         # float32 here, whatever the policy of the layers: indices and losses must not depend on rounded features
         super().__init__(dtype="float32", **kwargs)
         self.settings = settings
         self.encoder = Encoder(settings, name="encoder")
         self.decoder = Decoder(settings, name="decoder")
-        self.classify = ClassifyHead(settings, name="classify")
+        # a head is an attribute under its own name, by which Keras stores its weights; made here, as the order of making
+        # layers decides their initial weights
+        self._head_of: dict[str, str] = {}
+        for output, head in heads().items():
+            self._head_of[output] = head.name
+            setattr(self, head.name, head)
         self.reconstruct = ReconstructHead(settings, name="reconstruct")
         self.codebook: Codebook | None = None
         if settings.bottleneck != "none":
@@ -179,9 +194,13 @@ class SemanticCodec(keras.Model):
         return bits
 
     def decode(self, received: Any, keep: Any, snr_db: Any, sent_mask: Any = None) -> dict[str, Any]:
-        """Receiver: received features ``[B, N, D]`` to tokens, logits and image; mask tokens out of ``sent_mask``."""
+        """Receiver: received features ``[B, N, D]`` to tokens, the task's outputs and the image.
+
+        Kept patches out of ``sent_mask`` are mask tokens.
+        """
         tokens = self.decoder(received, keep, snr_db, sent_mask)
-        return {"tokens": tokens, "logits": self.classify(tokens), "image": self.reconstruct(tokens)}
+        answers = {output: getattr(self, name)(tokens) for output, name in self._head_of.items()}
+        return {"tokens": tokens, **answers, "image": self.reconstruct(tokens)}
 
     def receive(self, features: Any, indices: Any, flips: Any, representatives: Any = None) -> tuple[Any, Any]:
         """Received features and indices after the error pattern ``flips``; straight-through gradient.
@@ -198,13 +217,27 @@ class SemanticCodec(keras.Model):
             received_indices = ops.take_along_axis(received_indices, representatives, axis=1)
         return self.codebook.straight_through(features, received_indices), received_indices
 
-    def call(self, images: Any, keep: Any, snr_db: Any, error: Any = None, labels: Any = None) -> dict[str, Any]:
+    def call(
+        self,
+        images: Any,
+        keep: Any,
+        snr_db: Any,
+        error: Any = None,
+        labels: Any = None,
+        arrived: Any = None,
+        quantise: bool = True,
+    ) -> dict[str, Any]:
         outputs = self.source(images, keep, snr_db, labels)
         received = outputs["features"]
-        if self.codebook is not None:
+        if not quantise:
+            outputs.pop("indices", None)
+        elif self.codebook is not None:
             received, outputs["received_indices"] = self.receive(
                 received, outputs["indices"], error, outputs.get("representatives")
             )
         elif error is not None:
             received = received + ops.reshape(error, ops.shape(received))
-        return {**outputs, **self.decode(received, keep, snr_db, outputs.get("sent_mask"))}
+        mask = outputs.get("sent_mask")
+        if arrived is not None:
+            mask = arrived if mask is None else ops.logical_and(mask, arrived)
+        return {**outputs, **self.decode(received, keep, snr_db, mask)}

@@ -1,4 +1,4 @@
-"""Received features and mask tokens to the task's output (Sec. III-A1), and the heads."""
+"""Received features and mask tokens to the tokens that a task's head reads (Sec. III-A1), and the layer to pixels."""
 
 from __future__ import annotations
 
@@ -52,21 +52,6 @@ class Decoder(layers.Layer):
         for block in self.blocks:
             x = block(x)
         return self.norm(x)
-
-
-class ClassifyHead(layers.Layer):
-    """Three fully-connected layers on the mean token (Sec. V-A): ``[B, P, dim] -> logits [B, C]`` in float32."""
-
-    def __init__(self, settings: CodecSettings, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.fc = [layers.Dense(settings.decoder.head_dim, activation="gelu", name=f"fc{i}") for i in range(2)]
-        self.out = layers.Dense(settings.num_classes, dtype="float32", name="fc2")
-
-    def call(self, tokens: Any) -> Any:
-        x = ops.mean(tokens, axis=1)
-        for layer in self.fc:
-            x = layer(x)
-        return self.out(x)
 
 
 class ReconstructHead(layers.Layer):

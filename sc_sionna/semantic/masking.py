@@ -1,23 +1,27 @@
 """Which patches are kept (Sec. III-A2).
 
 Both ends draw the kept patches from a shared seed, so the choice costs no bits on the link. The draw is NumPy's, outside
-the networks: it is the same on every backend, and the networks take ``keep`` as an input.
+the networks: it is the same on every backend, and the networks take ``keep`` as an input. An attacker, who knows only the
+law of the masks, may also draw them within a graph: ``in_graph(batch_size, seed)`` is the same law drawn by Keras.
 """
 
 from __future__ import annotations
 
 from typing import Any, Protocol
 
+import keras
 import numpy as np
 from keras import ops
 
+from sc_sionna.core.errors import UserError
 from sc_sionna.semantic.patches import patchify
 
 
 class Masking(Protocol):
     """A rule that says which patches of each image are sent; a config names it as ``module:Class``.
 
-    The class is built with ``num_patches`` and ``num_kept``.
+    The class is built with ``num_patches`` and ``num_kept``. A method ``in_graph(batch_size, seed)``, the same law as
+    tensors, is wanted only where an attack draws for itself.
     """
 
     def __call__(self, batch_size: int, rng: np.random.Generator) -> np.ndarray:
@@ -35,6 +39,9 @@ class UniformMasking:
     def __call__(self, batch_size: int, rng: np.random.Generator) -> np.ndarray:
         noise = rng.random((batch_size, self.num_patches))
         return np.sort(np.argsort(noise, axis=1)[:, : self.num_kept], axis=1).astype(np.int32)
+
+    def in_graph(self, batch_size: Any, seed: keras.random.SeedGenerator) -> Any:
+        return _smallest(keras.random.uniform((batch_size, self.num_patches), seed=seed), self.num_kept)
 
 
 class NoiseRelatedMasking:
@@ -61,6 +68,24 @@ class NoiseRelatedMasking:
         keys = self.log_weights + rng.gumbel(size=(batch_size, self.num_patches))
         return np.sort(np.argsort(keys, axis=1)[:, : self.num_kept], axis=1).astype(np.int32)
 
+    def in_graph(self, batch_size: Any, seed: keras.random.SeedGenerator) -> Any:
+        uniform = keras.random.uniform((batch_size, self.num_patches), seed=seed)
+        gumbel = -ops.log(-ops.log(uniform + 1e-30))  # a uniform number may be 0
+        return _smallest(gumbel + ops.convert_to_tensor(self.log_weights, dtype="float32"), self.num_kept)
+
+
+class FixedMasking:
+    """The same ``positions``, increasing, of every image; nothing is drawn."""
+
+    def __init__(self, positions: np.ndarray) -> None:
+        self.positions = np.asarray(positions, np.int32)
+
+    def __call__(self, batch_size: int, rng: np.random.Generator) -> np.ndarray:
+        return np.tile(self.positions, (batch_size, 1))
+
+    def in_graph(self, batch_size: Any, seed: keras.random.SeedGenerator) -> Any:
+        return ops.tile(ops.convert_to_tensor(self.positions)[None], (batch_size, 1))
+
 
 class MaskingAmong:
     """A rule that draws among some positions: ``masking`` was built with their number and draws their ranks.
@@ -74,6 +99,59 @@ class MaskingAmong:
 
     def __call__(self, batch_size: int, rng: np.random.Generator) -> np.ndarray:
         return self.candidates[self.masking(batch_size, rng)]
+
+    @property
+    def in_graph(self) -> Any:
+        """The inner rule's draw of ranks, as positions; None where that rule draws on the host only."""
+        ranks = getattr(self.masking, "in_graph", None)
+        if ranks is None:
+            return None
+        candidates = ops.convert_to_tensor(self.candidates)
+        return lambda batch_size, seed: ops.take(candidates, ranks(batch_size, seed), axis=0)
+
+
+def _smallest(keys: Any, count: int) -> Any:
+    """Positions of the ``count`` smallest of each row, increasing: int32 ``[B, count]``."""
+    return ops.cast(ops.sort(ops.argsort(keys, axis=1)[:, :count], axis=1), "int32")
+
+
+class CheckedMasking:
+    """A user's own rule, each of whose draws is compared with the contract of :class:`Masking`.
+
+    masking : built with ``num_patches`` and ``num_kept``; name : what the settings call it
+
+    Raises
+    ------
+    UserError when it is built, for a rule that draws other positions from the same generator; then and at every call for a
+    draw that is not int32 ``[B, N]``, increasing along N within 0 to P - 1.
+    """
+
+    def __init__(self, masking: Any, name: str, num_patches: int, num_kept: int) -> None:
+        self.masking, self.name, self.num_patches, self.num_kept = masking, name, num_patches, num_kept
+        first, again = (self(8, np.random.default_rng(2022)) for _ in range(2))
+        if not np.array_equal(first, again):
+            raise self._refuse("drew other positions from the same generator: the two ends would differ; use rng alone")
+
+    def _refuse(self, what: str) -> UserError:
+        return UserError(f"masking = {self.name!r}: {what}")
+
+    def __call__(self, batch_size: int, rng: np.random.Generator) -> np.ndarray:
+        keep = self.masking(batch_size, rng)
+        shape = (batch_size, self.num_kept)
+        if not isinstance(keep, np.ndarray) or keep.dtype != np.int32 or keep.shape != shape:
+            what = f"{keep.dtype} {list(keep.shape)}" if isinstance(keep, np.ndarray) else type(keep).__name__
+            raise self._refuse(f"drew {what}; an int32 array [batch, num_kept] = {list(shape)} is wanted")
+        outside = keep[(keep < 0) | (keep >= self.num_patches)]
+        if outside.size:
+            raise self._refuse(f"kept the position {outside[0]}; positions are 0 to {self.num_patches - 1}")
+        rows = np.flatnonzero((np.diff(keep, axis=1) <= 0).any(axis=1))
+        if rows.size:
+            kept = keep[rows[0]].tolist()
+            repeated = len(set(kept)) < len(kept)
+            raise self._refuse(
+                f"{'repeated' if repeated else 'unsorted'} positions {kept[:8]}; let them increase strictly"
+            )
+        return keep
 
 
 def gradient_energy(gradients: np.ndarray, patch_size: int) -> np.ndarray:

@@ -4,19 +4,30 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import re
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError, model_validator
 
+from sc_sionna.core import plugins
 from sc_sionna.core.errors import UserError
 
+LARGEST = 2**31 - 1  # of every whole number without a limit of its own; sizes have one
 _NAMES_A_SETTING = re.compile(r"[a-z_.]+( = |: )")
+# A built-in name or the user's own module:Class; in Python also the class itself, which is stored by its name
+PluginName = Annotated[str, BeforeValidator(plugins.name_of)]
+
+MAX_SHOWN = 200  # characters of a refused value
 
 
 class Settings(BaseModel):
-    """Base of all settings: frozen, no unknown names, errors of one line."""
+    """Base of all settings: frozen, no unknown names, errors of one line, and no number without an upper bound.
+
+    A whole number is at most :data:`LARGEST` in size where its field has no limit of its own, and no number is infinite or
+    NaN, within tuples and tables neither.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -26,9 +37,58 @@ class Settings(BaseModel):
         except ValidationError as error:
             raise UserError(_one_line(type(self), error)) from None
 
+    @classmethod
+    def from_stored(cls, values: Any) -> Any:
+        """Settings that a file holds, every one of them: a default of today is no statement about yesterday's run.
+
+        Raises
+        ------
+        UserError
+            A setting is missing, unknown or out of its range.
+        """
+        if not isinstance(values, Mapping):
+            raise UserError(f"{cls.__name__}: a table of settings is expected, not {type(values).__name__}")
+        missing = next(_missing(cls, values), None)
+        if missing is not None:
+            raise UserError(f"setting {missing!r} of {cls.__name__} is missing; a stored setting is never filled in")
+        return cls(**values)
+
+    @model_validator(mode="after")
+    def _bounded(self) -> Settings:
+        for name, field in type(self).model_fields.items():
+            limited = any(hasattr(limit, "le") or hasattr(limit, "lt") for limit in field.metadata)
+            for number in _numbers(getattr(self, name)):
+                if not math.isfinite(number):
+                    raise ValueError(f"{name} = {number}: not a finite number; {name} is {field.description}")
+                if isinstance(number, int) and abs(number) > LARGEST and not limited:
+                    raise ValueError(
+                        f"{name} = {number:.3g}: larger than {LARGEST} in size; {name} is {field.description}"
+                    )
+        return self
+
     def with_(self, **changes: Any) -> Any:
         """A validated copy with some settings changed; a dictionary changes some settings of a group."""
         return type(self)(**merged(self.model_dump(), changes))
+
+
+def _missing(cls: type[BaseModel], values: Mapping[str, Any]) -> Iterator[str]:
+    """Dotted names of the settings of ``cls`` and of its groups that ``values`` lack."""
+    for name, field in cls.model_fields.items():
+        if name not in values:
+            yield name
+        elif isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+            within = values[name]
+            if isinstance(within, Mapping):
+                yield from (f"{name}.{rest}" for rest in _missing(field.annotation, within))
+
+
+def _numbers(value: Any) -> Iterator[int | float]:
+    """The numbers that a setting holds, also within tuples and tables; groups of settings check their own."""
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        yield value
+    elif isinstance(value, tuple | list | dict):
+        for part in value.values() if isinstance(value, dict) else value:
+            yield from _numbers(part)
 
 
 def _one_line(cls: type[BaseModel], error: ValidationError) -> str:
@@ -44,7 +104,16 @@ def _one_line(cls: type[BaseModel], error: ValidationError) -> str:
         return message
     field = cls.model_fields.get(str(first["loc"][0]))
     remedy = f"; {name} is {field.description}" if field is not None and field.description else ""
-    return f"{name} = {first['input']!r}: {message[0].lower()}{message[1:]}{remedy}"
+    return f"{name} = {_short(first['input'])}: {message[0].lower()}{message[1:]}{remedy}"
+
+
+def _short(value: Any) -> str:
+    """A value as Python writes it, cut where it is long: a file of others may hold any."""
+    try:
+        text = repr(value)
+    except (ValueError, RecursionError):  # an integer of more than 4,300 digits, or nesting without end
+        text = f"a {type(value).__name__} too large to print"
+    return text if len(text) <= MAX_SHOWN else f"{text[: MAX_SHOWN - 3]}..."
 
 
 def merged(base: Mapping[str, Any], *changes: Mapping[str, Any]) -> dict[str, Any]:

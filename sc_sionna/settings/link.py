@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from sc_sionna.settings.base import Settings
+from sc_sionna.settings.base import PluginName, Settings
 
 BITS_PER_SYMBOL = {"qpsk": 2, "16qam": 4, "64qam": 6}
 
@@ -29,8 +29,11 @@ class LinkSettings(Settings):
     max_block_bits: int = Field(
         3840, ge=24, le=8448, description="the most information bits, CRC included, of one code block; at most 8448"
     )
-    precoder: str = Field("svd", description="'svd', 'dft', or module:Class")
-    channel: str = Field("rayleigh", description="'rayleigh', 'awgn', or module:Class")
+    precoder: PluginName = Field("svd", description="'svd', 'dft', or module:Class")
+    channel: PluginName = Field("rayleigh", description="'rayleigh', 'awgn', or module:Class")
+    normalize_channel: bool = Field(
+        False, description="true to scale a channel model by the ensemble's mean of |h|², measured when it is built"
+    )
     coherence: Literal["image", "symbol"] | int = Field(
         "image", description="how long one fading realisation lasts: 'image', 'symbol', or a number of channel uses"
     )

@@ -5,11 +5,11 @@ what the user sees meanwhile; ``record`` and ``provenance`` write what was found
 by side. None of them knows what a system is: a caller hands in ``evaluate(point, batch) -> counts``.
 """
 
-from sc_sionna.sweep.compare import Comparison, compare
+from sc_sionna.sweep.compare import Comparison, compare, exactness
 from sc_sionna.sweep.engine import Point, PointResult, StopRule, run_sweep, stored_results
 from sc_sionna.sweep.progress import Progress, make_progress
 from sc_sionna.sweep.record import PointRecord, Record, make_record, point_records, read_record, write_record
-from sc_sionna.sweep.store import Store, remove_store
+from sc_sionna.sweep.store import Store, StoredBatch, remove_store
 
 __all__ = [
     "Comparison",
@@ -20,7 +20,9 @@ __all__ = [
     "Record",
     "StopRule",
     "Store",
+    "StoredBatch",
     "compare",
+    "exactness",
     "make_progress",
     "make_record",
     "point_records",

@@ -27,15 +27,33 @@ class Comparison:
     agree: bool
 
 
+def exactness(a: Record, b: Record) -> tuple[bool, str]:
+    """Whether equal batches of two records must have equal counts, and why or why not, in words.
+
+    They must where both were made by the same versions on the same processor class. Elsewhere rounding may change a
+    decision, above all behind an attack, whose sign step amplifies the last bit.
+    """
+    made, other = a.device.get("processors"), b.device.get("processors")
+    if not made or not other:
+        return False, "the record does not name its processor class"
+    if made != other:
+        return False, f"made on {'; '.join(map(str, made))}, here on {'; '.join(map(str, other))}"
+    for name in sorted(set(a.versions) | set(b.versions)):
+        old, new = (r.versions.get(name, "none") for r in (a, b))
+        if old != new:
+            return False, f"made with {name} {old}, here {new}"
+    return True, f"same processor class ({'; '.join(map(str, made))}) and versions"
+
+
 def compare(a: Record, b: Record, exact: bool = True) -> list[Comparison]:
     """Compare the points that both records ran; points of one alone, or not run in one, are left out.
 
     The same batches are: all of them if both ran equally many, otherwise the first; always provided that the seeds and the
-    data sets are the same and the batches equally large. ``exact`` demands that they are equal, but only between equal
-    devices and versions: elsewhere rounding may change a decision, and |z| <= 4 decides.
+    data sets are the same and the batches equally large. ``exact`` demands that they are equal, but only where
+    :func:`exactness` does; elsewhere |z| <= 4 decides.
     """
     same_draws = (a.seed, a.data_set) == (b.seed, b.data_set)
-    demanded = exact and (a.device, a.versions) == (b.device, b.versions)
+    demanded = exact and exactness(a, b)[0]
     others = {point.key: point for point in b.points}
     comparisons = []
     for point in a.points:

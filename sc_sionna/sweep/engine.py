@@ -11,10 +11,11 @@ from typing import Any, Literal
 from pydantic import Field
 
 from sc_sionna.core.errors import UserError
+from sc_sionna.core.terminal import one_line
 from sc_sionna.settings import Settings
 from sc_sionna.sweep.metrics import Counts, Metric, merge, to_counts
 from sc_sionna.sweep.progress import Progress
-from sc_sionna.sweep.store import Store
+from sc_sionna.sweep.store import Store, StoredBatch
 
 Stop = Literal["half_width", "errors", "maximum"]
 
@@ -39,8 +40,14 @@ class Point:
         parts = (self.system, repr(self.snr_db), *(() if self.threat is None else (self.threat,)))
         return "\x1f".join(part.replace("\x1f", " ") for part in parts)
 
+    @property
+    def group(self) -> tuple[str, str | None]:
+        """The system and the threat: what an attack is crafted for, whatever the SNR."""
+        return self.system, self.threat
+
     def __str__(self) -> str:
-        return f"{self.system} at {self.snr_db:g} dB" + (f", {self.threat}" if self.threat is not None else "")
+        text = f"{self.system} at {self.snr_db:g} dB" + (f", {self.threat}" if self.threat is not None else "")
+        return one_line(text)  # names of a record from elsewhere go to the terminal through this
 
 
 class StopRule(Settings):
@@ -89,6 +96,7 @@ class PointResult:
     counts : None if no batch was run
     first_batch : counts of batch 0, which a replay of any size can repeat exactly
     stop : None if the point was not run, or not to its end
+    processors : the classes of the processors that ran its batches
     """
 
     point: Point
@@ -96,9 +104,11 @@ class PointResult:
     batches: int
     first_batch: Counts | None
     stop: Stop | None
+    processors: tuple[str, ...] = ()
 
 
 Evaluate = Callable[[Point, int], Mapping[str, int]]
+Crafted = Callable[[Point, int], str | None]
 
 
 class _Tally:
@@ -110,20 +120,24 @@ class _Tally:
         self.first: Counts | None = None
         self.batches = 0
         self.stop: Stop | None = None
+        self.processors: set[str] = set()
 
-    def add(self, batch: Counts) -> None:
+    def add(self, batch: Counts, processor: str) -> None:
         self.first = batch if self.first is None else self.first
         self.counts = merge(self.counts, batch)
         self.batches += 1
+        self.processors.add(processor)
         self.stop = self.rule.verdict(self.batches, self.counts, self.metric)
 
-    def add_stored(self, stored: Mapping[int, Counts]) -> None:
+    def add_stored(self, stored: Mapping[int, StoredBatch]) -> None:
         """Stored batches from the first on; those behind a gap or behind the stop do not count."""
         while self.stop is None and self.batches in stored:
-            self.add(stored[self.batches])
+            row = stored[self.batches]
+            self.add(row.counts, row.processor)
 
     def result(self) -> PointResult:
-        return PointResult(self.point, self.counts if self.batches else None, self.batches, self.first, self.stop)
+        counts, processors = self.counts if self.batches else None, tuple(sorted(self.processors))
+        return PointResult(self.point, counts, self.batches, self.first, self.stop, processors)
 
     def state(self) -> str:
         """The estimate so far, short: value ± half-width of the interval."""
@@ -154,6 +168,7 @@ def run_sweep(
     metric: Metric,
     max_batches: int | None = None,
     progress: Progress | None = None,
+    crafted: Crafted = lambda point, batch: None,
 ) -> list[PointResult]:
     """Run every point until its stop rule holds; batches that the store holds already are not run again.
 
@@ -163,6 +178,8 @@ def run_sweep(
     run_settings : everything that the counts of a batch depend on, as JSON. The stop rule may stay out: then a store goes on
         under a longer one
     max_batches : what the data allow; the smaller of it and ``stop.max_batches`` holds
+    crafted : SHA-256 of what an attack made for batch b of a point, None for a point without attack. A store goes on only
+        where these agree with the stored ones, so that it never mixes what two processor classes make of one attack
 
     Every batch is committed before the next one begins, so an error in ``evaluate``, an interruption or a kill loses
     nothing finished. Raises UserError for a point that occurs twice, a rule without maximum, and as :class:`Store`.
@@ -172,20 +189,67 @@ def run_sweep(
     results = []
     with Store(store_path, run_settings) as store, progress or Progress() as display:
         display.start(len(points))
+        same = _SameAttacks(store, points, evaluate, crafted)
         for point in points:
             tally = _Tally(point, rule, metric)
             stored = store.batches(point.key)
             tally.add_stored(stored)
             while tally.stop is None:
-                batch = stored.get(tally.batches)  # behind a gap, which only a damaged store has
-                if batch is None:
-                    batch = _checked(point, evaluate(point, tally.batches), metric)
-                    store.add(point.key, tally.batches, batch)
-                tally.add(batch)
+                tally.add_stored(stored)  # behind a gap, which only rows removed by hand leave
+                if tally.stop is not None:
+                    break
+                number = tally.batches
+                same.check_before(point)
+                counts = _checked(point, evaluate(point, number), metric)
+                store.add(point.key, number, counts, same.mark(point, number))
+                tally.add(counts, store.processor)
                 display.batch(str(point), tally.batches, rule.max_batches, tally.state())
             display.finish(str(point), tally.summary())
             results.append(tally.result())
     return results
+
+
+class _SameAttacks:
+    """Lets a store go on only where this processor makes of every attack what the stored batches were made with."""
+
+    def __init__(self, store: Store, points: Sequence[Point], evaluate: Evaluate, crafted: Crafted) -> None:
+        self.store, self.evaluate, self.crafted = store, evaluate, crafted
+        by_key = {point.key: point for point in points}
+        self._marks: dict[tuple[str, str | None, int], StoredBatch] = {}
+        self._foreign: dict[tuple[str, str | None], tuple[Point, int, StoredBatch]] = {}
+        for key, number, row in store.rows():
+            point = by_key.get(key)
+            if point is None:
+                continue
+            self._marks.setdefault((*point.group, number), row)
+            if row.processor != store.processor:
+                self._foreign.setdefault(point.group, (point, number, row))
+
+    def check_before(self, point: Point) -> None:
+        """Once for a system and threat with batches of another processor class: make the first of them here and compare."""
+        other = self._foreign.pop(point.group, None)
+        if other is None:
+            return
+        first, number, row = other
+        if row.crafted is None:  # no attack: the networks alone decide, so the counts must agree
+            self._compare(first, number, row, dict(self.evaluate(first, number)) == row.counts, "counts")
+        else:
+            self._compare(first, number, row, self.crafted(first, number) == row.crafted, "crafted images")
+
+    def mark(self, point: Point, number: int) -> str | None:
+        """The hash to store with a batch that was just run; UserError where an earlier one of the same attack differs."""
+        mark = self.crafted(point, number)
+        known = self._marks.setdefault((*point.group, number), StoredBatch({}, mark, self.store.processor))
+        self._compare(point, number, known, known.crafted == mark, "crafted images")
+        return mark
+
+    def _compare(self, point: Point, number: int, row: StoredBatch, same: bool, what: str) -> None:
+        if not same:
+            raise UserError(
+                f"{self.store.path}: batch {number} of {point} was made on another processor ({row.processor}), whose "
+                f"{what} differ from those of this one ({self.store.processor}); go on there, say --fresh, or choose "
+                "another --out"
+            )
 
 
 def stored_results(

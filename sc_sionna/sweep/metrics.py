@@ -2,7 +2,8 @@
 
 Counts are a mapping from a name to an integer and merge by addition, so any grouping of batches gives the same state. Names
 in use: ``images``, ``correct``, ``bits``, ``bit_errors``, ``blocks``, ``block_errors``, ``indices``, ``index_errors``,
-``undecodable``. ``X_sq`` is the sum over images of (X of that image)²; it is optional and sharpens the interval of X.
+``undecodable``, ``undetected`` (streams with wrong bits that every CRC accepted). ``X_sq`` is the sum over images of (X of
+that image)²; it is optional and sharpens the interval of X.
 """
 
 from __future__ import annotations
@@ -18,14 +19,34 @@ import numpy as np
 Counts = dict[str, int]
 
 Z95 = 1.959963984540054
+LARGEST = 2**63
+# The names that are a part of others; X_errors is a part of Xs
+OF = {
+    "correct": "images", "undecodable": "images", "undetected": "images", "index_errors": "indices",
+    "draws_correct": "draws",
+}  # fmt: skip
 
 
 def to_counts(values: Mapping[str, int]) -> Counts:
-    """Plain Python integers of counts; TypeError for a float, ValueError for a negative one: both are bugs."""
+    """Plain Python integers of counts; TypeError for a float, ValueError for counts that no simulation can have made.
+
+    A count is at least 0 and at most the number of what is counted (:data:`OF`, and ``X_errors`` of ``Xs``). Over N images
+    the sum of squares S of a count with the sum E satisfies E <= S and E² <= N S.
+    """
     counts = {name: index(value) for name, value in values.items()}
-    negative = [name for name, value in counts.items() if value < 0]
-    if negative:
-        raise ValueError(f"{negative[0]} = {counts[negative[0]]}: a count is at least 0")
+    for name, value in counts.items():
+        if not 0 <= value < LARGEST:
+            raise ValueError(f"{name} = {value}: a count lies in 0 to 2^63 - 1")
+        whole = OF.get(name) or (f"{name.removesuffix('_errors')}s" if name.endswith("_errors") else None)
+        if whole is not None and value > counts.get(whole, 0):
+            raise ValueError(f"{name} = {value}: at most {whole} = {counts.get(whole, 0)}")
+        events = counts.get(name.removesuffix("_sq"), 0) if name.endswith("_sq") else None
+        if events is not None and not events <= value <= events**2:
+            raise ValueError(
+                f"{name} = {value}: the squares of counts that sum to {events} sum to {events} to {events}²"
+            )
+        if events is not None and "images" in counts and events**2 > value * counts["images"]:
+            raise ValueError(f"{name} = {value}: too little for {events} events in {counts['images']} images")
     return counts
 
 

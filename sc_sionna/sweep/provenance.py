@@ -11,7 +11,19 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-PACKAGES = ("tensorflow", "sionna", "keras", "numpy")
+PACKAGES = ("tensorflow", "sionna", "keras", "numpy", "numba", "pillow")
+# What the libraries choose their kernels by, best first: flags of /proc/cpuinfo on x86 and ARM
+INSTRUCTION_SETS = (
+    "amx_bf16", "avx512_fp16", "avx512_bf16", "avx512_vnni", "avx512f", "avx_vnni", "avx2", "avx", "sse4_1", "sve2", "sve",
+    "asimd",
+)  # fmt: skip
+CHOOSERS = (
+    "ONEDNN_MAX_CPU_ISA",
+    "DNNL_MAX_CPU_ISA",
+    "TF_ENABLE_ONEDNN_OPTS",
+    "TF_NUM_INTRAOP_THREADS",
+    "OMP_NUM_THREADS",
+)
 
 
 def command_line() -> str:
@@ -78,11 +90,37 @@ def device_description() -> dict[str, Any]:
     return device
 
 
+def processor_class() -> str:
+    """What decides the last bits of a network's output: instruction set, threads, and the variables that choose kernels.
+
+    Within a class a batch gives the same counts. Between classes rounding differs, and a sign step of an attack makes a
+    visible difference of it.
+    """
+    flags = _cpu_field("flags", "Features").split()
+    best = next((name for name in INSTRUCTION_SETS if name in flags), "")
+    chosen = [f"{name}={os.environ[name]}" for name in CHOOSERS if os.environ.get(name)]
+    device = device_description()
+    gpus = [str(name) for name in device["gpus"]]
+    first = " ".join(part for part in (platform.machine(), best) if part)
+    return ", ".join([first, f"{_threads(device['cores'])} threads", *gpus, *chosen])
+
+
+def _threads(cores: int | None) -> int:
+    tf = sys.modules.get("tensorflow")  # not imported for this alone
+    chosen = tf.config.threading.get_intra_op_parallelism_threads() if tf is not None else 0
+    return int(chosen or cores or 1)
+
+
 def _cpu_model() -> str:
+    return _cpu_field("model name") or platform.processor() or "unknown"
+
+
+def _cpu_field(*names: str) -> str:
+    """The first line of /proc/cpuinfo with one of these names; empty on a system without it."""
     try:
         for line in Path("/proc/cpuinfo").read_text().splitlines():
-            if line.startswith("model name"):
+            if line.startswith(names):
                 return line.partition(":")[2].strip()
     except OSError:
         pass
-    return platform.processor() or "unknown"
+    return ""

@@ -12,12 +12,13 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from sc_sionna.core import strict_json
 from sc_sionna.core.atomic import write_text
 from sc_sionna.core.errors import UserError
 from sc_sionna.settings import settings_hash
-from sc_sionna.sweep.engine import PointResult, Stop
-from sc_sionna.sweep.metrics import METRICS, Metric
-from sc_sionna.sweep.provenance import command_line, device_description, git_commit, versions
+from sc_sionna.sweep.engine import PointResult, Stop, StopRule
+from sc_sionna.sweep.metrics import METRICS, Metric, to_counts
+from sc_sionna.sweep.provenance import command_line, device_description, git_commit, processor_class, versions
 
 SCHEMA = 1
 REMEDY = "restore the file from version control, or run its sweep again"
@@ -64,6 +65,24 @@ class PointRecord(_Strict):
             raise ValueError(f"value = {self.value} is not the rate {expected} of the counts")
         return self
 
+    @model_validator(mode="after")
+    def _check_counts(self) -> PointRecord:
+        """Counts that a simulation can have made, and an interval that is theirs."""
+        counts = to_counts(self.counts or {})
+        first = to_counts(self.first_batch or {})
+        if (self.batches > 0) != bool(counts) or (first and not counts):
+            raise ValueError(f"batches = {self.batches}: a point has counts if and only if it has batches")
+        larger = [name for name, value in first.items() if value > counts.get(name, 0)]
+        whole = METRICS[self.metric].denominator
+        more = counts.get(whole, 0) > first.get(whole, 0)
+        if larger or (first and (not more if self.batches > 1 else first != counts)):
+            raise ValueError(f"first_batch: {', '.join(larger) or 'it'} is no part of the counts")
+        interval = METRICS[self.metric].interval(counts)
+        ends = zip(interval or (), self.ci95 or (), strict=True)
+        if not all(isclose(a, b, abs_tol=1e-12) for a, b in ends):
+            raise ValueError(f"ci95 = {self.ci95} is not the interval {interval} of the counts")
+        return self
+
 
 class Record(_Strict):
     """One sweep.
@@ -92,9 +111,27 @@ class Record(_Strict):
     def _check(self) -> Record:
         if self.settings_sha256 != settings_hash(self.settings):
             raise ValueError("settings_sha256 is not the hash of the settings")
+        if self.settings.get("seed", self.seed) != self.seed:
+            raise ValueError(f"seed = {self.seed} is not that of the settings, {self.settings['seed']!r}")
         keys = [point.key for point in self.points]
         if len(set(keys)) < len(keys):
             raise ValueError("a point occurs twice")
+        return self
+
+    @model_validator(mode="after")
+    def _check_stops(self) -> Record:
+        """Every ``stop`` is what the stop rule of the settings says of the counts, as far as the rule alone decides it."""
+        if not isinstance(self.settings.get("stop"), dict):
+            return self
+        rule = StopRule(**self.settings["stop"])
+        for point in self.points:
+            # an engine's point has a first batch; without one the counts are not of the sweep's batches
+            if point.counts is None or point.first_batch is None:
+                continue
+            said = rule.verdict(point.batches, point.counts, METRICS[point.metric])
+            # the data may end before the rule does, and a reader cannot know
+            if point.stop != said and not (said is None and point.stop == "maximum"):
+                raise ValueError(f"stop = {point.stop} of {point.system!r}: the rule and the counts say {said}")
         return self
 
 
@@ -130,11 +167,13 @@ def make_record(
     duration_s: float,
     command: str | None = None,
     notes: dict[str, Any] | None = None,
+    processors: Sequence[str] | None = None,
     values: dict[str, Any] | None = None,
 ) -> Record:
     """A record of this process: its command line, code, versions and device are looked up here.
 
     settings : JSON-able; with ``seed`` and ``data_set`` enough to build the sweep again
+    processors : the classes of the processors that ran the batches; None for this process's
     """
     settings = json.loads(json.dumps(settings))  # as it will be read: tuples are lists
     return Record(
@@ -145,7 +184,7 @@ def make_record(
         settings_sha256=settings_hash(settings),
         commit=git_commit(),
         versions=versions(),
-        device=device_description(),
+        device=device_description() | {"processors": list(processors or [processor_class()])},
         seed=seed,
         data_set=data_set,
         created=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -177,10 +216,10 @@ def write_record(path: Path, record: Record) -> None:
 def read_record(path: Path) -> Record:
     """Read and check a record. UserError for a file that is missing, truncated, of another version, or changed."""
     try:
-        content = json.loads(path.read_text(encoding="utf-8"), parse_constant=_no_constant)
+        content = strict_json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror}); name a record under results/records") from None
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         raise UserError(f"{path}: truncated or not JSON ({error}); {REMEDY}") from None
     if not isinstance(content, dict) or "schema" not in content:
         raise UserError(f"{path}: not a record (no 'schema'); name a record under results/records")
@@ -203,7 +242,3 @@ def read_record(path: Path) -> Record:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"]) or "record"
         raise UserError(f"{path}: not a valid record ({where}: {first['msg']}); {REMEDY}") from None
-
-
-def _no_constant(text: str) -> float:
-    raise ValueError(f"{text} is not a finite number")

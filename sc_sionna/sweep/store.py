@@ -1,23 +1,29 @@
-"""Finished batches in an SQLite file: one committed row per (point, batch).
+"""Finished batches in an SQLite file: one committed row per (point, batch), each with a hash of its own.
 
 A sweep that is killed at any moment has lost at most the batch in hand. A lock file beside the store, held by the operating
-system, keeps a second sweep out and is free again the moment its holder dies.
+system, keeps a second sweep out and is free again the moment its holder dies. The hashes find damage; they are no signature:
+whoever can write the file can write them too.
 """
 
 from __future__ import annotations
 
-import fcntl
+import hashlib
 import json
 import os
 import sqlite3
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from sc_sionna.core import strict_json
 from sc_sionna.core.errors import UserError
+from sc_sionna.core.lock import ProcessLock
 from sc_sionna.settings import settings_hash
 from sc_sionna.sweep.metrics import Counts, to_counts
+from sc_sionna.sweep.provenance import processor_class
 
-SCHEMA = 1
+SCHEMA = 2
 APPLICATION_ID = 0x5C510AA  # in the file's header: tells a store from any other SQLite database
 REMEDY = "say --fresh to forget it, or choose another --out"
 
@@ -25,8 +31,24 @@ _TABLES = f"""
 PRAGMA application_id = {APPLICATION_ID};
 PRAGMA user_version = {SCHEMA};
 CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
-CREATE TABLE batches (point TEXT, batch INTEGER, counts TEXT NOT NULL, PRIMARY KEY (point, batch)) WITHOUT ROWID;
+CREATE TABLE batches (
+    point TEXT, batch INTEGER, counts TEXT NOT NULL, crafted TEXT, processor TEXT NOT NULL, sha256 TEXT NOT NULL,
+    PRIMARY KEY (point, batch)
+) WITHOUT ROWID;
 """
+
+
+@dataclass(frozen=True)
+class StoredBatch:
+    """A finished batch.
+
+    crafted : SHA-256 of the images or signals that an attack made for it; None without an attack
+    processor : the class of the processor that ran it (:func:`sc_sionna.sweep.provenance.processor_class`)
+    """
+
+    counts: Counts
+    crafted: str | None
+    processor: str
 
 
 class Store:
@@ -43,8 +65,9 @@ class Store:
         self.path = path
         self.run_settings = run_settings
         self.hash = settings_hash(run_settings)
+        self.processor = processor_class()
         self._db: sqlite3.Connection | None = None
-        self._lock = _acquire_lock(path)
+        self._lock = _lock(path)
         try:
             if not path.exists():
                 self._create()
@@ -89,10 +112,12 @@ class Store:
             if self._db.execute("PRAGMA quick_check").fetchone()[0] != "ok":
                 raise sqlite3.DatabaseError("integrity check failed")
             meta = dict(self._db.execute("SELECT name, value FROM meta"))
-            stored_hash, stored = meta["hash"], json.loads(meta["settings"])
-        except (OSError, sqlite3.Error, KeyError, ValueError) as error:
-            if isinstance(error, UserError):
-                raise
+            stored_hash, stored = meta["hash"], strict_json.loads(meta["settings"])
+            if settings_hash(stored) != stored_hash:
+                raise sqlite3.DatabaseError("its settings are not those that it was made with")
+        except UserError:
+            raise
+        except (OSError, sqlite3.Error, KeyError, ValueError, TypeError) as error:
             raise UserError(f"{self.path}: not a store, or a damaged one ({error}); {REMEDY}") from None
         if stored_hash != self.hash:
             name, old, new = _first_difference(stored, json.loads(json.dumps(self.run_settings)))
@@ -100,15 +125,15 @@ class Store:
                 f"{self.path}: holds a sweep with other settings (hash {stored_hash[:12]}, now {self.hash[:12]}; "
                 f"{name} was {old}, now {new}); {REMEDY}"
             )
+        for _ in self.rows():  # every row's hash, also of points that this run does not ask for
+            pass
 
     def close(self) -> None:
-        """Close the file and free the lock. The lock file stays: removing it would race with the next holder."""
+        """Close the file and free the lock."""
         if self._db is not None:
             self._db.close()
             self._db = None
-        if self._lock >= 0:
-            os.close(self._lock)
-            self._lock = -1
+        self._lock.release()
 
     def __enter__(self) -> Store:
         return self
@@ -121,48 +146,45 @@ class Store:
             raise ValueError(f"{self.path}: the store is closed")
         return self._db
 
-    def add(self, point: str, batch: int, counts: Counts) -> None:
-        """Commit one finished batch; sqlite3.IntegrityError if the store holds it already."""
-        row = (point, batch, json.dumps(counts, sort_keys=True))
+    def _row_hash(self, point: str, batch: int, counts: str, crafted: str | None, processor: str) -> str:
+        text = json.dumps([self.hash, point, batch, counts, crafted, processor])
+        return hashlib.sha256(text.encode()).hexdigest()
+
+    def add(self, point: str, batch: int, counts: Counts, crafted: str | None = None) -> None:
+        """Commit one finished batch; UserError where the store cannot be written, is damaged, or holds the batch already."""
+        row = (point, batch, json.dumps(counts, sort_keys=True), crafted, self.processor)
         try:
-            self._connection().execute("INSERT INTO batches VALUES (?, ?, ?)", row)
+            self._connection().execute("INSERT INTO batches VALUES (?, ?, ?, ?, ?, ?)", (*row, self._row_hash(*row)))
         except sqlite3.OperationalError as error:
             raise UserError(
                 f"{self.path}: cannot be written ({error}); free space and run the same command again, "
                 "finished batches are kept"
             ) from None
-
-    def batches(self, point: str) -> dict[int, Counts]:
-        """Stored batches of a point by number."""
-        try:
-            rows = self._connection().execute("SELECT batch, counts FROM batches WHERE point = ?", (point,)).fetchall()
-            return {int(batch): to_counts(json.loads(counts)) for batch, counts in rows}
-        except (sqlite3.Error, ValueError, TypeError, AttributeError) as error:
+        except sqlite3.Error as error:
             raise UserError(f"{self.path}: damaged ({error}); {REMEDY}") from None
 
+    def rows(self, point: str | None = None) -> Iterator[tuple[str, int, StoredBatch]]:
+        """Key of the point, number and content of every batch, or of those of one point; UserError at a damaged one."""
+        try:
+            query = "SELECT point, batch, counts, crafted, processor, sha256 FROM batches"
+            where = ("", ()) if point is None else (" WHERE point = ?", (point,))
+            for *row, stated in self._connection().execute(query + where[0], where[1]).fetchall():
+                key, batch, counts, crafted, processor = row
+                if self._row_hash(*row) != stated:
+                    raise ValueError(f"batch {batch} is not what was written")
+                yield key, batch, StoredBatch(to_counts(strict_json.loads(counts)), crafted, processor)
+        except (sqlite3.Error, ValueError, TypeError, AttributeError, UnicodeDecodeError) as error:
+            if self._db is None:
+                raise
+            raise UserError(f"{self.path}: damaged ({error}); {REMEDY}") from None
 
-def _acquire_lock(path: Path) -> int:
-    """File descriptor that holds the lock of a store; the system frees it when the process ends, however it ends."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        # opened without truncation: while another sweep holds it, its process number must stay readable
-        lock = os.open(f"{path}.lock", os.O_RDWR | os.O_CREAT, 0o644)
-    except OSError as error:
-        raise UserError(f"{path.parent}: cannot be written ({error.strerror}); choose another --out") from None
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        os.ftruncate(lock, 0)
-        os.pwrite(lock, f"{os.getpid()}\n".encode(), 0)
-    except BlockingIOError:
-        holder = os.pread(lock, 32, 0).decode(errors="replace").strip() or "unknown"
-        os.close(lock)
-        raise UserError(
-            f"{path}: in use by another sweep (process {holder}); wait for it, or choose another --out"
-        ) from None
-    except OSError as error:
-        os.close(lock)
-        raise UserError(f"{path}.lock: cannot be locked ({error.strerror}); choose another --out") from None
-    return lock
+    def batches(self, point: str) -> dict[int, StoredBatch]:
+        """Stored batches of a point by number."""
+        return {batch: row for _, batch, row in self.rows(point)}
+
+
+def _lock(path: Path) -> ProcessLock:
+    return ProcessLock(Path(f"{path}.lock"), path, "sweep", "choose another --out")
 
 
 def _unlink(path: Path) -> None:
@@ -174,13 +196,13 @@ def remove_store(path: Path) -> None:
     """Forget a sweep (``--fresh``), also a damaged one; UserError while another process is running it."""
     if not path.exists():
         return
-    lock = _acquire_lock(path)
+    lock = _lock(path)
     try:
         _unlink(path)
     except OSError as error:
         raise UserError(f"{path}: cannot be removed ({error.strerror}); choose another --out") from None
     finally:
-        os.close(lock)
+        lock.release()
 
 
 def _first_difference(old: Any, new: Any, name: str = "") -> tuple[str, str, str]:

@@ -1,25 +1,29 @@
 """The link as an error on what is sent, for training: flips of index bits, or noise on analog symbols.
 
 The calibrated channel stands for the full link where training needs millions of transmissions: the link is run once per
-SNR, its bit error rate per *image* is kept as quantiles, and an error pattern draws one of those rates per image and
-flips that image's bits independently. Fading makes whole images good or bad, so the rate per image, not the mean rate,
-is what makes the index error rate agree with the link's (a test compares them). Analog symbols need no calibration: after
-the unbiased LMMSE filter they carry Gaussian noise whose variance follows from H in closed form.
+SNR, in steps of 1 dB where images have SNRs from a range, its bit error rate per *image* is kept as quantiles, and an
+error pattern draws one of those rates per image and flips that image's bits independently. Fading makes whole images
+good or bad, so the rate per image, not the mean rate, is what makes the index error rate agree with the link's (a test
+compares them). Analog symbols need no calibration: after the unbiased LMMSE filter they carry Gaussian noise whose
+variance follows from H in closed form.
 """
 
 from __future__ import annotations
 
-import json
+import hashlib
+import math
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from sc_sionna.core import rng
-from sc_sionna.core.atomic import make_folder, write_text
+from sc_sionna.core.atomic import make_folder, remove_scratch
 from sc_sionna.core.errors import UserError
+from sc_sionna.core.lock import ProcessLock
 from sc_sionna.semantic.codec import SemanticCodec
 from sc_sionna.settings import LinkSettings, Preset, settings_hash
+from sc_sionna.training.calibration_file import read_calibration, write_calibration
 
 CALIBRATION_DIR = Path(__file__).parent / "calibration"
 NUM_QUANTILES = 257
@@ -30,6 +34,8 @@ _IRRELEVANT = ("max_block_bits",)
 def calibration_key(link: LinkSettings, payload_bits: int) -> str:
     """Name of a calibration: a hash of the link's settings and the payload."""
     relevant = {k: v for k, v in link.model_dump().items() if k not in _IRRELEVANT}
+    if not link.normalize_channel:  # the calibrations that are shipped are older than this setting
+        del relevant["normalize_channel"]
     return settings_hash({"link": relevant, "payload_bits": payload_bits})[:16]
 
 
@@ -65,8 +71,30 @@ class CalibratedChannel:
         return (generator.random((batch_size, num_bits)) < rate[:, None]).astype(np.int32)
 
 
+class CalibratedRange:
+    """Draws error patterns for images of different SNRs: between two calibrated ones a quantile is interpolated in dB.
+
+    channels : the calibrated channel at each SNR in dB; images have SNRs within theirs
+    """
+
+    def __init__(self, channels: dict[float, CalibratedChannel]) -> None:
+        self.snrs_db = np.array(sorted(channels))
+        self.quantiles = np.stack([channels[snr].quantiles for snr in self.snrs_db])  # [G, Q]
+
+    def error(self, snr_db: np.ndarray, num_bits: int, generator: np.random.Generator) -> np.ndarray:
+        """Error pattern int32 ``[B, num_bits]`` for SNRs ``[B]``; 1 flips the bit."""
+        grid = np.linspace(0.0, 1.0, self.quantiles.shape[1])
+        level = generator.random(len(snr_db))
+        rates = np.stack([np.interp(level, grid, row) for row in self.quantiles])  # [G, B]
+        upper = np.clip(np.searchsorted(self.snrs_db, snr_db), 1, len(self.snrs_db) - 1)
+        share = (snr_db - self.snrs_db[upper - 1]) / (self.snrs_db[upper] - self.snrs_db[upper - 1])
+        images = np.arange(len(snr_db))
+        rate = (1 - share) * rates[upper - 1, images] + share * rates[upper, images]
+        return (generator.random((len(snr_db), num_bits)) < rate[:, None]).astype(np.int32)
+
+
 class AnalogChannel:
-    """Draws the noise that :class:`~sc_sionna.phy.link.AnalogLink` adds to symbols, one fading realisation per image.
+    """Draws the noise that :class:`~sc_sionna.phy.analog_link.AnalogLink` adds to symbols, one fading realisation per image.
 
     With y = G x + n, G = H P, the unbiased LMMSE estimate is x + noise of variance no_eff = 1/c - 1 per stream, where c is
     the diagonal of (G^H G + no·I)^{-1} G^H G. Along singular vectors that noise is Gaussian exactly, without residual
@@ -82,13 +110,19 @@ class AnalogChannel:
             )
         self.link, self.no = link, 10.0 ** (-snr_db / 10.0)
 
-    def error(self, batch_size: int, num_reals: int, generator: np.random.Generator) -> np.ndarray:
-        """Noise float32 ``[B, num_reals]``: real and imaginary part of symbol 0, of symbol 1, ...; streams take turns."""
+    def error(
+        self, batch_size: int, num_reals: int, generator: np.random.Generator, snr_db: np.ndarray | None = None
+    ) -> np.ndarray:
+        """Noise float32 ``[B, num_reals]``: real and imaginary part of symbol 0, of symbol 1, ...; streams take turns.
+
+        snr_db : ``[B]``, each image's own SNR, or None for that of the channel
+        """
+        no = self.no if snr_db is None else 10.0 ** (-snr_db[:, None] / 10.0)
         link = self.link
         shape = (batch_size, link.num_rx_ant, link.num_tx_ant)
         h = (generator.standard_normal(shape) + 1j * generator.standard_normal(shape)) * 0.5**0.5
         gains = np.linalg.svd(h, compute_uv=False)[:, : link.num_streams] ** 2 / link.num_streams
-        no_eff = self.no / gains  # [B, S]
+        no_eff = no / gains  # [B, S]
         stream = (np.arange(num_reals) // 2) % link.num_streams
         noise = generator.standard_normal((batch_size, num_reals)) * np.sqrt(no_eff[:, stream] / 2)
         return noise.astype(np.float32)
@@ -102,19 +136,26 @@ class TrainingChannel:
 
     def __init__(self, preset: Preset, model: SemanticCodec, cache_dir: Path) -> None:
         self.model, self.kind, self.snr_db = model, preset.train.channel, preset.train.snr_db
+        self.range_db = preset.train.snr_range_db
         self.payload = model.payload_length
         analog = model.settings.bottleneck == "analog"
         self._channel: Any = None
         if self.payload == 0 or self.kind == "none":
             return
         if self.kind == "calibrated":
+            if analog:
+                self._channel = AnalogChannel(preset.link, self.snr_db)
+                return
+            snrs_db = [self.snr_db] if self.range_db is None else calibrated_snrs(self.range_db)
+            ensure_calibration(preset.link, self.payload, snrs_db, cache_dir)
             self._channel = (
-                AnalogChannel(preset.link, self.snr_db)
-                if analog
-                else load_calibrated(preset.link, self.payload, self.snr_db, cache_dir)
+                load_calibrated(preset.link, self.payload, self.snr_db, cache_dir)
+                if self.range_db is None
+                else load_range(preset.link, self.payload, self.range_db, cache_dir)
             )
             return
-        from sc_sionna.phy.link import AnalogLink, DigitalLink
+        from sc_sionna.phy.analog_link import AnalogLink
+        from sc_sionna.phy.link import DigitalLink
 
         num_streams = preset.link.num_streams
         self._channel = (
@@ -123,10 +164,29 @@ class TrainingChannel:
             else DigitalLink(preset.link, self.payload)
         )
 
+    @property
+    def calibration_sha256(self) -> str | None:
+        """Of the rates that errors are drawn from, hex; None for a channel that is not calibrated."""
+        if not isinstance(self._channel, CalibratedChannel | CalibratedRange):
+            return None
+        return hashlib.sha256(self._channel.quantiles.tobytes()).hexdigest()
+
+    def draw_snr(self, batch_size: int, generator: np.random.Generator) -> np.ndarray:
+        """SNR of each image in dB, float32 ``[B]``: uniform in the range of the settings, or their one SNR."""
+        if self.range_db is None:
+            return np.full(batch_size, self.snr_db, np.float32)
+        return generator.uniform(*self.range_db, batch_size).astype(np.float32)
+
     def error(
-        self, images: np.ndarray, keep: np.ndarray, generator: np.random.Generator, error_free: bool = False
+        self,
+        images: np.ndarray,
+        keep: np.ndarray,
+        snr_db: np.ndarray,
+        generator: np.random.Generator,
+        error_free: bool = False,
     ) -> np.ndarray | None:
-        """Error of each image ``[B, payload]``: drawn, or measured on the real link with the payload of ``images``.
+        """Error of each image ``[B, payload]`` at its SNR from :meth:`draw_snr`: drawn, or measured on the real link with
+        the payload of ``images``.
 
         None for a codec without a link.
         """
@@ -135,10 +195,14 @@ class TrainingChannel:
         if self._channel is None or error_free:
             dtype = np.float32 if self.model.settings.bottleneck == "analog" else np.int32
             return np.zeros((len(images), self.payload), dtype)
+        if isinstance(self._channel, CalibratedRange):
+            return self._channel.error(snr_db, self.payload, generator)
+        if isinstance(self._channel, AnalogChannel):
+            own = None if self.range_db is None else snr_db
+            return self._channel.error(len(images), self.payload, generator, own)
         if self.kind == "calibrated":
             return self._channel.error(len(images), self.payload, generator)
         seed = generator.integers(-(2**31), 2**31, 2).astype(np.int32)
-        snr_db = np.full(len(images), self.snr_db, np.float32)
         features, indices = self.model.encode(images, keep, snr_db)
         if indices is not None:
             bits = np.asarray(self.model.index_mapper.to_bits(indices))
@@ -149,38 +213,84 @@ class TrainingChannel:
         return np.stack([noise.real, noise.imag], -1).reshape(len(images), -1).astype(np.float32)
 
 
-def load_calibrated(link: LinkSettings, payload_bits: int, snr_db: float, cache_dir: Path | None = None) -> Any:
-    """The calibrated channel of a link at an SNR: from the package, from ``cache_dir``, or measured now.
+def random_arrivals(batch_size: int, num_kept: int, share: float, generator: np.random.Generator) -> np.ndarray | None:
+    """Which features reach the decoder, bool ``[B, N]``: all, but for a ``share`` of the images N·2^-u at random places.
 
-    Raises UserError where it is in neither place and the link cannot be run (no TensorFlow and Sionna).
+    u is uniform in [0, 3], so that N/8 to N arrive and every halving is as likely as the next. None where the share is 0.
     """
-    key = calibration_key(link, payload_bits)
-    snr_key = repr(float(snr_db))
-    for folder in (CALIBRATION_DIR, cache_dir):
-        path = None if folder is None else folder / f"{key}.json"
-        if path is not None and path.is_file():
-            quantiles = _read_calibration(path)["quantiles"]
-            if snr_key in quantiles:
-                return CalibratedChannel(np.array(quantiles[snr_key]))
+    if share == 0:
+        return None
+    fewer = np.ceil(num_kept * 2.0 ** -generator.uniform(0, 3, batch_size))
+    count = np.where(generator.random(batch_size) < share, fewer, num_kept)
+    rank = generator.random((batch_size, num_kept)).argsort(axis=1).argsort(axis=1)
+    return rank < count[:, None]
+
+
+def load_calibrated(
+    link: LinkSettings, payload_bits: int, snr_db: float, cache_dir: Path | None = None
+) -> CalibratedChannel:
+    """The calibrated channel of a link at an SNR, from the package or from ``cache_dir``. Nothing is measured or written.
+
+    Raises
+    ------
+    UserError
+        It is in neither place, or its file is damaged.
+    """
+    quantiles = _find(link, payload_bits, snr_db, cache_dir)
+    if quantiles is None:
+        raise UserError(
+            f"calibration {calibration_key(link, payload_bits)} at {snr_db:g} dB: neither shipped nor in "
+            f"{cache_dir or 'another folder'}; measure it with `python -m sc_sionna calibrate`, in Python with "
+            "ensure_calibration"
+        )
+    return CalibratedChannel(np.array(quantiles))
+
+
+def load_range(
+    link: LinkSettings, payload_bits: int, range_db: tuple[float, float], cache_dir: Path | None = None
+) -> CalibratedRange:
+    """The calibrated channel over a range of SNRs, at every whole dB in it and at those just outside."""
+    return CalibratedRange(
+        {snr: load_calibrated(link, payload_bits, snr, cache_dir) for snr in calibrated_snrs(range_db)}
+    )
+
+
+def calibrated_snrs(range_db: tuple[float, float]) -> list[float]:
+    """Every whole dB in a range of SNRs and those just outside."""
+    return [float(snr) for snr in range(math.floor(range_db[0]), math.ceil(range_db[1]) + 1)]
+
+
+def ensure_calibration(link: LinkSettings, payload_bits: int, snrs_db: list[float], cache_dir: Path) -> None:
+    """Measure into ``cache_dir`` what neither the package nor that folder has of a link's calibration.
+
+    Raises
+    ------
+    UserError
+        Something is missing and the link cannot be run (no TensorFlow and Sionna), or the folder cannot be written.
+    """
+    missing = [snr for snr in snrs_db if _find(link, payload_bits, snr, cache_dir) is None]
+    if not missing:
+        return
     try:
         import sionna  # noqa: F401
     except ImportError:
         raise UserError(
-            f"training channel = 'calibrated': no calibration {key} at {snr_db} dB is shipped and Sionna is not "
-            "installed to measure one; run `python -m sc_sionna calibrate` where it is, or set channel = 'none'"
+            f"training channel = 'calibrated': no calibration {calibration_key(link, payload_bits)} at {missing[0]:g} dB is "
+            f"in the package or in {cache_dir}, and Sionna is not installed to measure one; run "
+            f"`python -m sc_sionna calibrate --out {cache_dir}` where it is, or set channel = 'none'"
         ) from None
-    quantiles = save_calibration(cache_dir or CALIBRATION_DIR, link, payload_bits, [snr_db])
-    return CalibratedChannel(np.array(quantiles[snr_key]))
+    save_calibration(cache_dir, link, payload_bits, missing)
 
 
-def _read_calibration(path: Path) -> dict[str, Any]:
-    """The table of a calibration file; UserError where it is truncated or something else."""
-    try:
-        table: dict[str, Any] = json.loads(path.read_text())
-        dict(table["quantiles"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise UserError(f"{path}: truncated or not a calibration ({error}); remove it and calibrate again") from None
-    return table
+def _find(link: LinkSettings, payload_bits: int, snr_db: float, cache_dir: Path | None) -> list[float] | None:
+    """Quantiles at an SNR from the package or from ``cache_dir``; None where neither has them."""
+    for folder in (CALIBRATION_DIR, cache_dir):
+        path = None if folder is None else folder / f"{calibration_key(link, payload_bits)}.json"
+        if path is not None and path.is_file():
+            levels = read_calibration(path)["quantiles"].get(repr(float(snr_db)))
+            if levels is not None:
+                return levels
+    return None
 
 
 def save_calibration(
@@ -188,12 +298,18 @@ def save_calibration(
 ) -> dict[str, list[float]]:
     """Measure the link at each SNR and keep the quantiles in ``folder``; returns them by SNR."""
     path = folder / f"{calibration_key(link, payload_bits)}.json"
-    table = _read_calibration(path) if path.is_file() else {"quantiles": {}}
+    table = read_calibration(path) if path.is_file() else {"quantiles": {}}
     make_folder(folder)
-    for snr_db in snrs_db:
-        rates = measure_rates(link, payload_bits, float(snr_db), images)
-        levels = np.quantile(rates, np.linspace(0, 1, NUM_QUANTILES))
-        table["quantiles"][repr(float(snr_db))] = [round(float(q), 6) for q in levels]
-    table |= {"link": link.model_dump(), "payload_bits": payload_bits, "images": images}
-    write_text(path, json.dumps(table, indent=None) + "\n")
+    lock = folder / f".{path.stem}.lock"
+    held = ProcessLock(lock, path, "calibration", "choose another folder")
+    try:
+        remove_scratch(path)
+        for snr_db in snrs_db:
+            rates = measure_rates(link, payload_bits, float(snr_db), images)
+            levels = np.quantile(rates, np.linspace(0, 1, NUM_QUANTILES))
+            table["quantiles"][repr(float(snr_db))] = [round(float(q), 6) for q in levels]
+        write_calibration(path, table | {"link": link.model_dump(), "payload_bits": payload_bits, "images": images})
+    finally:
+        lock.unlink(missing_ok=True)
+        held.release()
     return table["quantiles"]

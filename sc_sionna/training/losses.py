@@ -4,20 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-import keras
 from keras import ops
 
 from sc_sionna.semantic.codec import SemanticCodec
 from sc_sionna.semantic.patches import patchify
 from sc_sionna.semantic.similarity import similarity_loss
-
-
-def cross_entropy(logits: Any, labels: Any, label_smoothing: float = 0.0) -> Any:
-    """Mean cross entropy of logits ``[B, C]`` against labels int32 ``[B]``."""
-    num_classes = logits.shape[-1]
-    target = ops.one_hot(labels, num_classes, dtype="float32")
-    target = target * (1.0 - label_smoothing) + label_smoothing / num_classes
-    return ops.mean(keras.losses.categorical_crossentropy(target, logits, from_logits=True))
+from sc_sionna.tasks import make_task
+from sc_sionna.tasks.classification import mean_cross_entropy
 
 
 def masked_reconstruction(image: Any, target: Any, keep: Any, patch_size: int, num_patches: int) -> Any:
@@ -31,23 +24,38 @@ def masked_reconstruction(image: Any, target: Any, keep: Any, patch_size: int, n
 
 
 def task_losses(
-    model: SemanticCodec, outputs: dict[str, Any], images: Any, labels: Any, keep: Any, task: str, smoothing: float
+    model: SemanticCodec,
+    outputs: dict[str, Any],
+    images: Any,
+    labels: Any,
+    keep: Any,
+    task: str,
+    smoothing: float,
+    reconstruction_weight: float = 0.0,
 ) -> dict[str, Any]:
     """Named terms: those of Eq. (12), and those of Eq. (16), (17) and Sec. IV-B3 that the settings ask for.
 
-    ``task``; ``importance`` = γ/L Σ CE(p^l, z) over the L FIMs, for the task "classify"; ``codebook`` and ``commitment``
-    with a codebook; ``orthogonality`` of its vectors and ``similarity`` of the features, where their weight is not 0.
+    task : the stage, "reconstruct" for masked pre-training or "classify" for the codec's task, whichever it is
+    labels : what the task's loss compares its output with, ``[B, ...]``
+
+    ``task``; for the stage "classify" also ``importance`` = γ/L Σ CE(p^l, z) over the L FIMs, and ``reconstruction``, λ
+    times the masked reconstruction error as a share of the batch's pixel variance, where λ is not 0; ``codebook`` and
+    ``commitment`` where features went through the codebook; ``orthogonality`` of its vectors and ``similarity`` of the
+    features, where their weight is not 0.
     """
     s = model.settings
     if task == "classify":
-        terms = {"task": cross_entropy(outputs["logits"], labels, smoothing)}
+        terms = {"task": make_task(s).loss(outputs, labels, smoothing)}
         scores = outputs.get("importance_logits", [])
         if scores:
-            terms["importance"] = s.importance.weight * sum(cross_entropy(p, labels, smoothing) for p in scores)
+            terms["importance"] = s.importance.weight * sum(mean_cross_entropy(p, labels, smoothing) for p in scores)
             terms["importance"] /= len(scores)
+        if reconstruction_weight:
+            error = masked_reconstruction(outputs["image"], images, keep, s.patch_size, s.num_patches)
+            terms["reconstruction"] = reconstruction_weight * error / ops.var(images)
     else:
         terms = {"task": masked_reconstruction(outputs["image"], images, keep, s.patch_size, s.num_patches)}
-    if model.codebook is not None:
+    if model.codebook is not None and "indices" in outputs:
         terms |= model.codebook.losses_of(outputs["features"], outputs["indices"], s.codebook.beta)
         if s.codebook.orthogonality_weight:
             terms["orthogonality"] = s.codebook.orthogonality_weight * model.codebook.orthogonality()

@@ -14,7 +14,9 @@ from keras import ops
 from sc_sionna.core.backend import compile_function, value_and_grad
 from sc_sionna.semantic.codec import SemanticCodec
 from sc_sionna.settings import TrainSettings
+from sc_sionna.tasks import make_task
 from sc_sionna.training.losses import task_losses
+from sc_sionna.training.parallel import in_parts
 from sc_sionna.training.perturbation import perturbed
 
 
@@ -35,8 +37,8 @@ JOINT = (Stage(None, noisy=True, perturbed=True),)
 ALGORITHM_3 = (
     # line 2, Algorithm 2: semantic noise, weight perturbation, descent on the task's loss
     Stage(("task",), noisy=True, perturbed=True),
-    # line 4, Eq. (12) on s, with the term of Sec. IV-B3
-    Stage(("task", "codebook", "commitment", "orthogonality"), noisy=False, perturbed=False),
+    # line 4, Eq. (12) on s, with the term of Sec. IV-B3 and the reconstruction that keeps content in the code
+    Stage(("task", "reconstruction", "codebook", "commitment", "orthogonality"), noisy=False, perturbed=False),
     # line 5, Eq. (16) on s', and Eq. (17)
     Stage(("task", "importance", "similarity"), noisy=True, perturbed=False),
 )
@@ -47,12 +49,18 @@ def stages_of(settings: TrainSettings, task: str) -> tuple[Stage, ...]:
     return ALGORITHM_3 if settings.procedure == "algorithm3" and task == "classify" else JOINT
 
 
-def make_step(model: SemanticCodec, settings: TrainSettings, task: str, optimizer: Any) -> Callable[..., Any]:
-    """``step(clean, noisy, labels, keep, snr_db, error) -> (named terms, indices, features), finite``.
+def make_step(
+    model: SemanticCodec, settings: TrainSettings, task: str, optimizer: Any, quantise: bool = True, workers: int = 1
+) -> Callable[..., Any]:
+    """``step(clean, noisy, labels, keep, snr_db, error, arrived=None) -> (named terms, indices, features), finite``.
 
     ``finite`` is 1, or 0 where a descent was skipped because its loss or its gradient was not a finite number.
+    ``arrived`` bool ``[B, N]`` says which features are received, None that all are. Without ``quantise`` they are received
+    as they are, past codebook and channel, and ``indices`` is None. ``workers`` parts of a batch are computed side by side.
     """
-    descents = [_descent(model, settings, task, optimizer, stage) for stage in stages_of(settings, task)]
+    descents = [
+        _descent(model, settings, task, optimizer, stage, quantise, workers) for stage in stages_of(settings, task)
+    ]
 
     def step(clean: Any, noisy: Any, *inputs: Any) -> Any:
         found: dict[str, Any] = {}
@@ -67,19 +75,19 @@ def make_step(model: SemanticCodec, settings: TrainSettings, task: str, optimize
 
 
 def _descent(
-    model: SemanticCodec, settings: TrainSettings, task: str, optimizer: Any, stage: Stage
+    model: SemanticCodec, settings: TrainSettings, task: str, optimizer: Any, stage: Stage, quantise: bool, workers: int
 ) -> tuple[bool, Callable[..., Any]]:
-    """Whether a stage takes the images with noise, and its descent ``(images, labels, keep, snr_db, error)``."""
-    variables = model.trainable_variables
+    """Whether a stage takes the images with noise, and its descent ``(images, labels, keep, snr_db, error, arrived)``."""
+    variables, logged = model.trainable_variables, make_task(model.settings).logged
+    weights = settings.label_smoothing, settings.reconstruction_weight
 
-    def gradients_of(images: Any, labels: Any, keep: Any, snr_db: Any, error: Any) -> Any:
+    def of_part(images: Any, labels: Any, keep: Any, snr_db: Any, error: Any, arrived: Any = None) -> Any:
         def loss() -> tuple[Any, Any]:
-            outputs = model(images, keep, snr_db, error, labels, training=True)
-            terms = task_losses(model, outputs, images, labels, keep, task, settings.label_smoothing)
+            outputs = model(images, keep, snr_db, error, labels, arrived, quantise=quantise, training=True)
+            terms = task_losses(model, outputs, images, labels, keep, task, *weights)
             if stage.terms is not None:
                 terms = {name: value for name, value in terms.items() if name in stage.terms}
-            hits = ops.mean(ops.cast(ops.equal(ops.argmax(outputs["logits"], axis=-1), labels), "float32"))
-            counted = {k: ops.stop_gradient(v) for k, v in {**terms, "train_accuracy": hits}.items()}
+            counted = {k: ops.stop_gradient(v) for k, v in {**terms, **logged(outputs, labels)}.items()}
             return sum(terms.values()), (counted, outputs.get("indices"), outputs["features"])
 
         (total, aux), gradients = value_and_grad(loss, variables)
@@ -88,6 +96,8 @@ def _descent(
         finite = ops.logical_and(ops.isfinite(total), ops.isfinite(size))
         gradients = [None if g is None else ops.where(finite, g, ops.zeros_like(g)) for g in gradients]
         return aux, ops.cast(finite, "float32"), gradients
+
+    gradients_of = in_parts(of_part, workers)
 
     def apply(gradients: Any) -> None:
         used = [(g, v) for g, v in zip(gradients, variables, strict=True) if g is not None]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import keras
 import numpy as np
 from keras import ops
 
@@ -25,8 +26,8 @@ class LinearVictim:
         flat = ops.reshape(images, (-1, PIXELS))
         return {"logits": ops.matmul(flat, self.weights), "image": self.gain * images}
 
-    def prepare(self, images):
-        return images
+    def draw_in_graph(self, count, seed):
+        return ()
 
     def ascent(self, labels):
         """d margin / d image of a two-class victim: ``[I, H, W, 3]``."""
@@ -38,6 +39,9 @@ class MaskedLinearVictim(LinearVictim):
 
     def draw(self, count, generator):
         return (generator.integers(0, 2, (count, SIDE, SIDE, 1)).astype(np.float32),)
+
+    def draw_in_graph(self, count, seed):
+        return (ops.cast(keras.random.uniform((count, SIDE, SIDE, 1), seed=seed) < 0.5, "float32"),)
 
     def outputs(self, images, *draw):
         return super().outputs(images * draw[0])

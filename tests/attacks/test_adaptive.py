@@ -6,16 +6,17 @@ import pytest
 from keras import ops
 
 from sc_sionna.attacks import objective as objective_module
-from sc_sionna.attacks import source
 from sc_sionna.attacks.adaptive_settings import AdaptiveSettings
 from sc_sionna.attacks.apgd import Apgd
-from sc_sionna.attacks.objective import LOSSES, Objective
+from sc_sionna.attacks.ball import random_sign_noise
+from sc_sionna.attacks.objective import Objective
 from sc_sionna.attacks.source import SourceAttack, SourceAttackSettings
 from sc_sionna.attacks.square import Square
-from sc_sionna.attacks.suite import AdaptiveSuite, adaptive_suite, cross_entropy_with_importance, worst_case
+from sc_sionna.attacks.suite import AdaptiveSuite, cross_entropy_with_importance, worst_case
 from sc_sionna.attacks.victim import CodecVictim
 from sc_sionna.core.errors import UserError
-from sc_sionna.semantic.codec import SemanticCodec, make_masking
+from sc_sionna.semantic.codec import make_masking
+from sc_sionna.tasks import NOISE_LOSSES, make_codec
 from tests.attacks import LinearVictim, MaskedLinearVictim, SteppedVictim, middle_grey
 from tests.blocks import TINY
 
@@ -34,20 +35,20 @@ def budget_is_kept(attacked, images, epsilon):
 def codec_victim():
     keras.utils.set_random_seed(0)
     keep = make_masking(TINY)(4, seeded(8))
-    return CodecVictim(SemanticCodec(TINY).initialise(), make_masking(TINY), known=(keep,))
+    return CodecVictim(make_codec(TINY).initialise(), make_masking(TINY), known=(keep,))
 
 
 class TestApgd:
     def test_reaches_the_optimum_of_a_linear_loss(self):
         victim, (images, labels) = LinearVictim(), middle_grey()
-        attacked = Apgd(victim, LOSSES["margin"], QUICK)(images, labels, 0.1, seeded())
+        attacked = Apgd(victim, NOISE_LOSSES["margin"], QUICK)(images, labels, 0.1, seeded())
         np.testing.assert_allclose(attacked, images + 0.1 * np.sign(victim.ascent(labels)), atol=1e-6)
 
     def test_is_at_least_as_strong_as_plain_steps_on_the_codec(self, codec_victim):
         images, labels = seeded(3).random((4, 16, 16, 3)).astype(np.float32), np.array([1, 2, 3, 4], np.int32)
         plain = SourceAttackSettings(epsilon=0.05, steps=20, loss="margin", batch_size=4)
-        pgd = SourceAttack(codec_victim, plain)(images, labels, seeded())
-        attack = Apgd(codec_victim, LOSSES["margin"], QUICK.with_(steps=20, restarts=3))
+        pgd = SourceAttack(codec_victim, plain).craft(images, labels, seeded()).images
+        attack = Apgd(codec_victim, NOISE_LOSSES["margin"], QUICK.with_(steps=20, restarts=3))
         apgd = attack(images, labels, 0.05, seeded())
         assert budget_is_kept(apgd, images, 0.05)
         draw = attack.objective.draw(4, seeded())  # the known one
@@ -58,7 +59,7 @@ class TestApgd:
         assert reached["apgd"] >= reached["pgd"]
 
     def test_checkpoints_are_those_of_the_paper(self):
-        attack = Apgd(LinearVictim(), LOSSES["margin"], QUICK.with_(steps=100))
+        attack = Apgd(LinearVictim(), NOISE_LOSSES["margin"], QUICK.with_(steps=100))
         assert sorted(attack.checkpoints())[:6] == [22, 41, 57, 70, 80, 87]
 
     def test_step_is_halved_where_the_loss_oscillates(self):
@@ -70,7 +71,7 @@ class TestApgd:
                 return {"logits": ops.stack([ops.zeros_like(height), height], axis=1)}
 
         images = np.full((2, 4, 4, 3), 0.5, np.float32)
-        attack = Apgd(Peak(), LOSSES["margin"], QUICK.with_(steps=40, restarts=1))
+        attack = Apgd(Peak(), NOISE_LOSSES["margin"], QUICK.with_(steps=40, restarts=1))
         attacked = attack(images, np.zeros(2, np.int32), 0.1, seeded())
         assert np.abs(attacked - 0.52).max() < 0.02
 
@@ -86,9 +87,9 @@ class TestSquare:
         victim = SteppedVictim()
         attacked = Square(victim, QUICK)(images, labels, 0.2, seeded())
         assert budget_is_kept(attacked, images, 0.2)
-        objective = Objective(victim, LOSSES["margin"], 1, 4)
+        objective = Objective(victim, NOISE_LOSSES["margin"], 1, 4)
         clean, noisy = (objective.losses(x, (labels, images), ()) for x in (images, attacked))
-        control = objective.losses(source.random_sign_noise(images, 0.2, seeded(1)), (labels, images), ())
+        control = objective.losses(random_sign_noise(images, 0.2, seeded(1)), (labels, images), ())
         assert (noisy > clean).all()
         assert noisy.mean() > control.mean()
 
@@ -114,7 +115,7 @@ class TestSuite:
         expected = {f"apgd-{loss}/{victim}" for loss in ("cross-entropy", "margin") for victim in victims} | {"square"}
         assert set(attacked) == expected
         assert all(budget_is_kept(x, images, 0.1) for x in attacked.values())
-        again = adaptive_suite(victims, images, labels, 0.1, seeded(), QUICK.with_(draws=3))
+        again = AdaptiveSuite(victims, QUICK.with_(draws=3))(images, labels, 0.1, seeded())
         for name, value in attacked.items():
             np.testing.assert_array_equal(value, again[name])
 

@@ -4,10 +4,11 @@ import keras
 import numpy as np
 import pytest
 
-from sc_sionna.attacks.checks import Finding, findings, gradient_health, raise_on
+from sc_sionna.attacks.checks import Finding, backward_pass, findings, gradient_health, raise_on
 from sc_sionna.attacks.victim import CodecVictim
 from sc_sionna.core.errors import UserError
-from sc_sionna.semantic.codec import SemanticCodec, make_masking
+from sc_sionna.semantic.codec import make_masking
+from sc_sionna.tasks import make_codec
 from tests.attacks import BrokenVictim, FlatVictim, LinearVictim, SteppedVictim, middle_grey
 from tests.blocks import TINY
 
@@ -29,7 +30,7 @@ def failed(found):
 class TestGradientHealth:
     def test_codec_passes(self):
         keras.utils.set_random_seed(0)
-        victim = CodecVictim(SemanticCodec(TINY).initialise(), make_masking(TINY))
+        victim = CodecVictim(make_codec(TINY).initialise(), make_masking(TINY))
         images = np.random.default_rng(0).random((4, 16, 16, 3)).astype(np.float32)
         found = gradient_health(victim, images, np.arange(4), np.random.default_rng(0), draws=2, batch_size=4)
         assert len(found) == 6
@@ -97,3 +98,23 @@ class TestFindings:
     def test_too_little_was_measured(self, change, words):
         with pytest.raises(UserError, match=words):
             findings(**{**HEALTHY, **change})
+
+
+class TestBackwardPass:
+    @pytest.mark.parametrize(("other", "passed"), [(0.60, True), (0.56, True), (0.54, False), (0.9, True)])
+    def test_flagged_where_another_lowers_the_accuracy_by_more_than_5_points(self, other, passed):
+        found = backward_pass("identity", {"identity": 0.605, "cubic": other, "third": 0.95})
+        assert found.passed is passed
+        assert found.detail.startswith("accuracy 0.605 through identity, ")
+
+    def test_the_strongest_other_is_named(self):
+        found = backward_pass("identity", {"identity": 0.6, "cubic": 0.31, "third": 0.5})
+        assert found.detail == "accuracy 0.600 through identity, 0.310 through cubic, limit 0.05 below"
+
+    def test_too_little_was_measured(self):
+        with pytest.raises(
+            UserError, match=r"^used = 'cubic': was not measured; attack through it too, besides identity$"
+        ):
+            backward_pass("cubic", {"identity": 0.5})
+        with pytest.raises(UserError, match="at least one other backward pass"):
+            backward_pass("identity", {"identity": 0.5})

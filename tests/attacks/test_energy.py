@@ -26,9 +26,6 @@ class LinearVictim:
         score = ops.sum(images * weights * mask, axis=(1, 2, 3))
         return {"logits": ops.stack([score / 2, -score / 2], axis=-1)}
 
-    def prepare(self, images):
-        return images
-
 
 def test_energy_is_the_mean_squared_gradient_by_patch() -> None:
     images = np.zeros((5, 4, 4, 3), np.float32)  # score 0: d CE / d score = ±1/2 for every image

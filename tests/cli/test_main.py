@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
 import sys
@@ -17,7 +16,7 @@ import sc_sionna
 from sc_sionna.cli.main import app, run_command
 from sc_sionna.core.errors import UserError
 from sc_sionna.sweep import write_record
-from sc_sionna.sweep.store import _acquire_lock
+from sc_sionna.sweep.store import _lock
 from tests.sims.helpers import ROOT, invoke_sim
 from tests.sweep.fakes import accuracy_record
 
@@ -66,7 +65,7 @@ def files(folder: Path) -> list[str]:
         (("digits", "--dataset", "mnist"), ("dataset = 'mnist': unknown", "--data-dir")),
         (("digits", "--set", "link.channel=rice"), ("channel = 'rice': unknown", "rayleigh")),
         (("digits", "--set", "link.precoder=zf"), ("precoder = 'zf': unknown",)),
-        (("digits", "--set", "codec.masking.rule=random"), ("masking = 'random': unknown",)),
+        (("digits", "--set", "codec.masking.rule=random"), ("masking.rule = 'random': unknown",)),
         (("digits", "--set", "codec.dims=32"), ("unknown setting 'dims' of CodecSettings",)),
         (("digits", "--set", "model.dim=32"), ("--set 'model.dim=32': unknown", "GROUP")),
         (("digits", "--set", "codec.masking.ratio=1.0"), ("masking.ratio = 1.0", "[0, 1)")),
@@ -74,7 +73,7 @@ def files(folder: Path) -> list[str]:
         (("digits", "--set", "codec.masking.ratio=half"), ("masking.ratio = 'half'",)),
         (("digits", "--set", "link.num_streams=5"), ("num_streams = 5", "set num_streams <= 4", "beyond_rank")),
         (("digits", "--set", "link.num_streams=9"), ("num_streams = 9", "set num_streams <= 8")),
-        (("digits", "--set", "train.snr_db=NaN"), ("snr_db = nan",)),
+        (("digits", "--set", "train.snr_db=NaN"), ("snr_db = 'NaN'",)),
         (("digits", "--set", "codec.num_classes=7"), ("10 classes, the preset has 7", "codec.num_classes=10")),
         (("digits", "--data-dir", "nowhere"), ("nowhere/digits: no such folder", "--data-dir")),
         (("digits", "--start-from", "nowhere.weights.h5"), ("nowhere.weights.h5: no such file",)),
@@ -234,12 +233,12 @@ def test_two_sweeps_on_one_store_are_refused(elsewhere: Path, compiled_systems) 
     assert len(before) == 3
     path = elsewhere / "runs" / "accuracy_vs_snr_digits.sqlite"
     refused(accuracy("--snr-db", "39", *arguments[2:]), "other settings", "snr_db", "--fresh")
-    lock = _acquire_lock(path)  # as another sweep holds it
+    lock = _lock(path)  # as another sweep holds it
     try:
         refused(accuracy(*arguments), "in use by another sweep (process ", "choose another --out")
         refused(accuracy(*arguments, "--fresh"), "in use by another sweep")
     finally:
-        os.close(lock)
+        lock.release()
     assert {f: (elsewhere / f).read_bytes() for f in before} == before
     assert accuracy(*arguments).exit_code == 0
 

@@ -1,11 +1,17 @@
-"""Extension by name: built-in or module:Class, and one clear line for anything else."""
+"""Extension by name: built-in or module:Class that the user has named, and one clear line for anything else."""
 
 from __future__ import annotations
 
+import json
+import sys
+from pathlib import Path
+
 import pytest
 
+from sc_sionna.core import plugins
 from sc_sionna.core.errors import UserError
-from sc_sionna.core.plugins import resolve
+from sc_sionna.core.plugins import allow, allow_named, is_allowed, resolve
+from sc_sionna.settings import CodecSettings, LinkSettings
 
 TABLE = {"one": int, "two": float}
 
@@ -14,12 +20,26 @@ class Mine:
     """What a user's own code would hold."""
 
 
-def test_a_built_in_name():
+@pytest.fixture(autouse=True)
+def nothing_allowed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(plugins, "_allowed", set())
+
+
+def refused(name: str) -> str:
+    with pytest.raises(UserError) as error:
+        resolve(name, TABLE, "thing")
+    assert "\n" not in str(error.value)
+    return str(error.value)
+
+
+def test_a_built_in_name() -> None:
     assert resolve("two", TABLE, "thing") is float
 
 
-def test_a_class_of_ones_own():
+def test_a_class_of_a_module_that_the_user_named() -> None:
+    allow("tests.core")
     assert resolve("tests.core.test_plugins:Mine", TABLE, "thing") is Mine
+    assert plugins.loaded("tests.core.test_plugins:Mine") is sys.modules[__name__]
 
 
 @pytest.mark.parametrize(
@@ -33,8 +53,42 @@ def test_a_class_of_ones_own():
         ("tests.core.test_plugins:Yours", ["no class 'Yours'", "Mine"]),
     ],
 )
-def test_what_cannot_be_resolved(name, words):
-    with pytest.raises(UserError) as error:
-        resolve(name, TABLE, "thing")
-    assert all(word in str(error.value) for word in words)
-    assert "\n" not in str(error.value)
+def test_what_cannot_be_resolved(name: str, words: list[str]) -> None:
+    allow("no_such_module")
+    allow("tests")
+    message = refused(name)
+    assert all(word in message for word in words)
+
+
+def test_a_module_that_the_user_did_not_name_is_not_even_imported(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "foreign_code.py").write_text(
+        f"import pathlib\npathlib.Path({str(tmp_path / 'ran')!r}).touch()\nclass C: pass\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    assert "--allow-plugins foreign_code" in refused("foreign_code:C")
+    assert "foreign_code" not in sys.modules
+    assert not (tmp_path / "ran").exists()
+    for name in ("builtins:print", "os:system", "tests.core.test_plugins:Mine"):  # imported already is not named
+        assert "not allowed" in refused(name)
+    allow("foreign")  # no prefix of letters, whole parts only
+    assert not is_allowed("foreign_code")
+    allow("foreign_code")
+    assert resolve("foreign_code:C", TABLE, "thing").__name__ == "C"
+    assert (tmp_path / "ran").exists()
+
+
+def test_names_that_the_user_typed_are_allowed_wherever_they_stand() -> None:
+    allow_named({"link": {"channel": "a.b:C", "num_streams": 2}, "x": ["d:E", "plain", "no class:here"]})
+    assert [is_allowed(m) for m in ("a.b", "a.b.c", "a", "d", "no", "plain")] == [True, True, False, True, False, False]
+    with pytest.raises(UserError, match="not the name of a module"):
+        allow("my/channels.py")
+
+
+def test_python_code_may_pass_the_class_itself() -> None:
+    settings = LinkSettings(channel=Mine)  # type: ignore[arg-type]
+    assert settings.channel == "tests.core.test_plugins:Mine"
+    assert json.loads(settings.model_dump_json())["channel"] == settings.channel
+    assert resolve(settings.channel, TABLE, "channel") is Mine
+    assert CodecSettings(masking=Mine).masking == settings.channel  # type: ignore[arg-type]

@@ -12,9 +12,11 @@ from pathlib import Path
 import pytest
 
 from sc_sionna.core.errors import UserError
-from sc_sionna.experiments import base
+from sc_sionna.experiments import accuracy, fingerprint
 from sc_sionna.experiments.accuracy import AccuracyExperiment, AccuracySettings
 from sc_sionna.experiments.base import run_and_save, run_experiment
+from sc_sionna.schemes import SchemeSpec
+from sc_sionna.semantic.codec import SemanticCodec
 from sc_sionna.sweep import Point, read_record
 from sc_sionna.sweep.metrics import merge
 from tests.sims.helpers import ROOT, run_sim
@@ -24,7 +26,14 @@ SMALL = {"snr_db": (-9, 3, 6, 40), "max_images": 48, "batch_size": 16}
 
 @pytest.fixture
 def job(compiled_systems) -> AccuracyExperiment:
-    return AccuracyExperiment(AccuracySettings(**SMALL))
+    return prepared(**SMALL)
+
+
+def prepared(**values) -> AccuracyExperiment:
+    """An experiment that may evaluate at once."""
+    job = AccuracyExperiment(AccuracySettings(**values))
+    job.prepare()
+    return job
 
 
 def by_point(results) -> dict:
@@ -75,7 +84,7 @@ def test_counts_are_the_sum_of_the_batches_and_every_image_is_counted_once(
 
 
 def test_adding_an_snr_or_images_changes_no_count(job: AccuracyExperiment, tmp_path: Path) -> None:
-    more = AccuracyExperiment(AccuracySettings(**{**SMALL, "snr_db": (3, 4.5), "max_images": 64}))
+    more = prepared(**{**SMALL, "snr_db": (3, 4.5), "max_images": 64})
     for name in SMALL_SCHEMES:
         assert more.evaluate(Point(name, 3), 1) == job.evaluate(Point(name, 3), 1)
 
@@ -113,26 +122,10 @@ def test_a_store_of_other_code_is_refused(
 ) -> None:
     one = AccuracyExperiment(AccuracySettings(**{**SMALL, "snr_db": (40,)}))
     run_experiment(one, tmp_path / "s.sqlite", quiet=True)
-    monkeypatch.setattr(base, "code_fingerprint", lambda: "0" * 64)
-    with pytest.raises(UserError, match="code_sha256 was"):
+    true = fingerprint._digest
+    monkeypatch.setattr(fingerprint, "_digest", lambda path: "0" * 16 if path.name == "metrics.py" else true(path))
+    with pytest.raises(UserError, match=r"made_with.code.sc_sionna.sweep.metrics was"):
         run_experiment(one, tmp_path / "s.sqlite", quiet=True)
-
-
-def test_the_fingerprint_covers_the_code_that_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in base.COUNTED_BY:
-        assert (base.PACKAGE / name).exists(), name
-    files = [name if name.endswith(".py") else f"{name}/deep/er.py" for name in base.COUNTED_BY]
-    for name in files:
-        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / name).write_text("one")
-    monkeypatch.setattr(base, "PACKAGE", tmp_path)
-    found = {base.code_fingerprint()}
-    for name in files:
-        (tmp_path / name).write_text("two")
-        found.add(base.code_fingerprint())
-    (tmp_path / "plotting.py").write_text("does not count")
-    found.add(base.code_fingerprint())
-    assert len(found) == 1 + len(files)
 
 
 def test_the_record_says_what_was_run(
@@ -167,7 +160,7 @@ def test_the_record_says_what_was_run(
         ({"preset": "mnist"}, "weights 'mnist-masked-vqvae': not in"),
         ({"systems": ("masked-vqvae", "telepathy")}, "system = 'telepathy': unknown"),
         ({"systems": ("jpeg-ldpc", "jpeg-ldpc")}, "one occurs twice"),
-        ({"systems": ()}, "systems"),
+        ({"systems": ()}, "schemes = ()"),
         ({"dataset": "mnist"}, "dataset = 'mnist': unknown"),
         ({"snr_db": ()}, "snr_db"),
         ({"max_images": 0}, "max_images"),
@@ -193,7 +186,7 @@ def test_killed_in_the_middle_and_started_again_the_counts_are_those_of_an_unint
     store = cut / "runs" / "accuracy_vs_snr_digits_quick.sqlite"
     process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
     try:
-        deadline = time.monotonic() + 120
+        deadline = time.monotonic() + 400
         while stored_rows(store) < 3 and process.poll() is None and time.monotonic() < deadline:
             time.sleep(0.002)
     finally:
@@ -222,3 +215,30 @@ def stored_rows(path: Path) -> int:
         return int(db.execute("SELECT count(*) FROM batches").fetchone()[0])
     finally:
         db.close()
+
+
+def test_a_batch_is_evaluated_without_reading_a_name_or_building_a_network(
+    job: AccuracyExperiment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expected = [job.evaluate(point, 2) for point in job.points()[:2]]
+    for scheme in SMALL_SCHEMES:
+        job.scheme(scheme).forget()
+
+    def refuse(*_: object, **__: object) -> None:
+        raise AssertionError("a batch is evaluated with what is there")
+
+    for owner, name in ((SchemeSpec, "parse"), (SchemeSpec, "__init__"), (SemanticCodec, "__init__")):
+        monkeypatch.setattr(owner, name, refuse)
+    monkeypatch.setattr(accuracy, "make_scheme", refuse)
+    monkeypatch.setattr("sc_sionna.schemes.base.load_codec", refuse)
+    assert [job.evaluate(point, 2) for point in job.points()[:2]] == expected
+
+
+def test_a_sweep_begins_with_every_network_built(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    job = AccuracyExperiment(AccuracySettings(**{**SMALL, "snr_db": (40,), "max_images": 16}))
+    seen = []
+    monkeypatch.setattr(
+        job, "evaluate", lambda point, batch: seen.append(set(job._schemes)) or {"images": 16, "correct": 1}
+    )
+    run_experiment(job, tmp_path / "s.sqlite", quiet=True)
+    assert seen == [set(SMALL_SCHEMES)] * 2

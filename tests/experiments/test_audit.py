@@ -15,9 +15,10 @@ from sc_sionna.core.errors import UserError
 from sc_sionna.experiments import audit as audit_module
 from sc_sionna.experiments.audit import WORST, Audit, AuditSettings
 from sc_sionna.schemes import JsccScheme, MaskedVqvaeScheme, available
-from sc_sionna.schemes.victims import AnalogVictim, adaptive_victims
-from sc_sionna.semantic.weights import load_codec
+from sc_sionna.schemes.victims import AnalogVictim
 from sc_sionna.settings import LinkSettings
+from sc_sionna.tasks import load_codec
+from sc_sionna.training.calibration_file import write_calibration
 from sc_sionna.training.channel import calibration_key
 
 EFFORT = AdaptiveSettings(steps=2, restarts=1, draws=2, queries=2, batch_size=8)
@@ -32,7 +33,7 @@ def audited(tiny_weights: Path, tmp_path_factory: pytest.TempPathFactory):
     """An audit that has run, its results, and what it said."""
     said: list[str] = []
     with pytest.MonkeyPatch.context() as patch:  # the code may be under work while the tests run
-        patch.setattr(audit_module, "code_fingerprint", lambda: "this code")
+        patch.setattr(audit_module, "fingerprint", lambda *_: {"code": "this code"})
         yield _run(tiny_weights, tmp_path_factory, said)
 
 
@@ -75,7 +76,7 @@ def test_the_record_holds_counts_intervals_and_checks(audited) -> None:
 
 def test_finished_systems_are_kept_for_the_same_settings_alone(audited, tiny_weights: Path, monkeypatch) -> None:
     audit, results, _ = audited
-    monkeypatch.setattr(Audit, "audit", lambda self, name: {"name": name})
+    monkeypatch.setattr(Audit, "audit", lambda self, spec: {"name": spec.label})
     again = Audit(SMALL, audit.folder, weights=tiny_weights)
     assert again.run() == results
     assert Audit(SMALL.with_(systems=("jscc",)), audit.folder, weights=tiny_weights).run() == {"jscc": results["jscc"]}
@@ -102,7 +103,7 @@ def test_the_attacker_takes_the_expectation_over_the_channel(tiny_weights: Path,
     link = LinkSettings()
     images = np.random.default_rng(0).random((2, 32, 32, 3)).astype(np.float32)
     jscc = JsccScheme("jscc", load_codec("digits", "jscc", tiny_weights)[0], link)
-    (victim,) = adaptive_victims(jscc, link, 3.0, tmp_path).values()
+    (victim,) = jscc.adaptive_victims(3.0, tmp_path).values()
     assert isinstance(victim, AnalogVictim)
     keep, noise = victim.draw(2, np.random.default_rng(0))
     assert noise.shape == (2, jscc.codec.payload_length)
@@ -112,9 +113,10 @@ def test_the_attacker_takes_the_expectation_over_the_channel(tiny_weights: Path,
         ops.convert_to_numpy(victim.outputs(images, keep, noise)["logits"]), ops.convert_to_numpy(received), atol=1e-6
     )
     calibration = tmp_path / f"{calibration_key(link, 32)}.json"  # 8 indices of 4 bits
-    calibration.write_text(json.dumps({"quantiles": {"-3.0": [0.1, 0.3]}}))
+    table = {"quantiles": {"-3.0": [0.1, 0.3]}, "link": link.model_dump(), "payload_bits": 32, "images": 2}
+    write_calibration(calibration, table)
     digital = MaskedVqvaeScheme("masked-vqvae", load_codec("digits", "masked-vqvae", tiny_weights)[0], link)
-    victims = adaptive_victims(digital, link, -3.0, tmp_path)
+    victims = digital.adaptive_victims(-3.0, tmp_path)
     assert list(victims) == ["straight-through", "soft", "unquantised"]
     assert all(isinstance(v, CodecVictim) and v.relaxation == name for name, v in victims.items())
     _, flips = victims["soft"].draw(8, np.random.default_rng(0))

@@ -16,7 +16,8 @@ from sc_sionna.experiments.error_rates import ErrorRateExperiment, ErrorRateSett
 from sc_sionna.experiments.replay import experiment_of, replay_record
 from sc_sionna.semantic.weights import PACKAGED
 from sc_sionna.settings import LinkSettings
-from sc_sionna.sweep import read_record
+from sc_sionna.sweep import StopRule, read_record
+from sc_sionna.sweep.metrics import BLOCK_ERROR_RATE
 from sc_sionna.sweep.record import content_hash
 
 LINK = LinkSettings(num_streams=2)
@@ -73,11 +74,16 @@ def test_a_job_of_a_record_is_the_job_that_made_it(compiled_systems, rates: Path
 def test_counts_that_cannot_be_repeated_disagree(
     rates: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    def derive(point: dict) -> None:
+        point["value"] = BLOCK_ERROR_RATE.value(point["counts"])
+        point["ci95"] = BLOCK_ERROR_RATE.interval(point["counts"])
+
     def better(content: dict) -> None:
         point = content["points"][0]
         for counts in (point["counts"], point["first_batch"]):
             counts["block_errors"] -= 1
-        point["value"] = point["counts"]["block_errors"] / point["counts"]["blocks"]
+            counts["block_errors_sq"] -= 1
+        derive(point)
 
     assert replay_record(rewrite(rates, better, tmp_path / "a.json"), 10_000, quiet=True) == 1
     printed = capsys.readouterr().out
@@ -86,24 +92,36 @@ def test_counts_that_cannot_be_repeated_disagree(
 
     def elsewhere(content: dict) -> None:
         better(content)
-        content["device"]["cpu"] = "another one, which rounds differently"
+        content["device"]["processors"] = ["another one, which rounds differently"]
 
     assert replay_record(rewrite(rates, elsewhere, tmp_path / "b.json"), 10_000, quiet=True) == 0
-    assert "DIFFER" in capsys.readouterr().out  # said, but |z| <= 4 decides
+    printed = capsys.readouterr().out
+    assert "DIFFER" in printed  # said, but |z| <= 4 decides
+    assert "compared by |z| <= 4 alone: made on another one, which rounds differently, here on" in printed
 
     def far_off(content: dict) -> None:
         elsewhere(content)
         for point in content["points"]:
             for counts in (point["counts"], point["first_batch"]):
-                counts["block_errors"] = counts["blocks"] - counts["block_errors"]
-            point["value"] = point["counts"]["block_errors"] / point["counts"]["blocks"]
+                counts["block_errors"] = counts["block_errors_sq"] = counts["blocks"] - counts["block_errors"]
+            point["stop"] = StopRule(**content["settings"]["stop"]).verdict(2, point["counts"], BLOCK_ERROR_RATE)
+            derive(point)
 
     assert replay_record(rewrite(rates, far_off, tmp_path / "c.json"), 10_000, quiet=True) == 1
 
 
-def test_a_record_without_points_agrees_with_nothing(rates: Path, tmp_path: Path) -> None:
-    other = rewrite(rates, lambda c: c.update(points=[]), tmp_path / "none.json")
-    assert replay_record(other, 1, quiet=True) == 1
+def test_a_record_without_its_points_or_with_others_does_not_agree(
+    rates: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for change in (
+        lambda c: c.update(points=[]),
+        lambda c: c["points"].pop(),
+        lambda c: c["points"][0].update(system="three"),
+        lambda c: c["points"][0].update(snr_db=17.0),
+        lambda c: c["points"][0].update(budget={**c["points"][0]["budget"], "symbols": 1}),
+    ):
+        assert replay_record(rewrite(rates, change, tmp_path / "other.json"), 1, quiet=True) == 1
+        assert "differ from those of its settings" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

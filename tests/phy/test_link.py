@@ -10,7 +10,8 @@ import pytest
 import tensorflow as tf
 
 from sc_sionna.core.errors import UserError
-from sc_sionna.phy.link import AnalogLink, DigitalLink
+from sc_sionna.phy.analog_link import AnalogLink
+from sc_sionna.phy.link import DigitalLink
 from sc_sionna.phy.snr import noise_variance
 from tests.phy.helpers import random_bits, seed, settings
 
@@ -272,3 +273,66 @@ def test_memory_does_not_grow_over_a_thousand_batches():
         batch(i)
     assert link._front_end.experimental_get_tracing_count() == traces <= 3
     assert resident_pages() < 1.05 * before
+
+
+@pytest.mark.parametrize("payload", [np.zeros((32, 200), int), None])
+def test_nothing_arrives_at_minus_40_db(payload):
+    """Not even zeros, which are what the decoder and the CRC take for granted."""
+    bits = random_bits(32, 200) if payload is None else payload
+    out = DigitalLink(settings(crc="CRC24A"), 200)(bits, -40.0, seed(1))
+    assert not out.crc_ok.any()
+    assert out.erased.mean() > 0.9
+
+
+def test_blocks_that_were_not_sent_are_not_erased():
+    out = DigitalLink(settings(crc="CRC24A", max_block_bits=124), 200)(
+        random_bits(3, 200), -60.0, seed(1), num_blocks=[0, 1, 2]
+    )
+    np.testing.assert_array_equal(out.erased, [[False, False], [True, False], [True, True]])
+
+
+@pytest.mark.parametrize(
+    ("inputs", "words"),
+    [
+        ({"seed": 1}, ["seed = 1", "two 32-bit integers", "rng.seed_words"]),
+        ({"seed": np.array([1.5, 2.0])}, ["seed = ", "two 32-bit integers"]),
+        ({"seed": np.array([1, 2, 3])}, ["seed = ", "two 32-bit integers"]),
+        ({"interference": np.ones((2, 3, 4), np.complex64)}, ["interference", "(2, 3, 4)", "[2, 13, 4]"]),
+        ({"interference": np.full((1, 1, 4), np.nan, np.complex64)}, ["interference", "not finite"]),
+        ({"interference": np.array(["a"])}, ["interference", "complex numbers"]),
+    ],
+)
+def test_inputs_that_cannot_be_used_are_one_line(inputs, words):
+    x = np.full((2, 13, 4), 1.0, np.complex64)
+    for link, sent in ((DigitalLink(settings(), 100), random_bits(2, 100)), (AnalogLink(settings(), 13), x)):
+        with pytest.raises(UserError) as caught:
+            link(sent, 10.0, **({"seed": seed(1)} | inputs))
+        assert all(word in str(caught.value) for word in words)
+        assert "\n" not in str(caught.value)
+
+
+def test_interference_that_broadcasts_is_added_to_every_use():
+    link, bits = DigitalLink(settings(), 100), random_bits(2, 100)
+    wide = np.ones((2, 13, 4), np.complex64)
+    one = link(bits, 3.0, seed(1), interference=np.ones((1, 1, 1)))
+    np.testing.assert_array_equal(one.llr, link(bits, 3.0, seed(1), interference=wide).llr)
+    assert (one.llr.numpy() != link(bits, 3.0, seed(1)).llr.numpy()).any()
+
+
+def test_the_link_does_not_depend_on_sionnas_precision():
+    from sionna.phy import config
+
+    def outputs():
+        out = DigitalLink(settings(crc="CRC24A"), 100)(random_bits(4, 100), 6.0, seed(3))
+        x_hat, _ = AnalogLink(settings(precoder="dft"), 5)(np.ones((4, 5, 4), np.complex64), 6.0, seed(3))
+        return out.bits, out.crc_ok, out.llr.numpy(), x_hat.numpy()
+
+    single = outputs()
+    config.precision = "double"
+    try:
+        double = outputs()
+    finally:
+        config.precision = "single"
+    for a, b in zip(single, double, strict=True):
+        np.testing.assert_array_equal(a, b)
+        assert a.dtype == b.dtype

@@ -146,7 +146,7 @@ def test_crc_accepts_what_was_sent_and_rejects_a_flip(crc, coded):
     with_crc = transmitter.crc_encoder(bits).numpy()
     with_crc[2:, 17] = 1 - with_crc[2:, 17]  # an error before encoding, as if the decoder had chosen another codeword
     word = with_crc if transmitter.encoder is None else transmitter.encoder(tf.constant(with_crc)).numpy()
-    decoded, ok = receiver(tf.constant(20.0 * word - 10.0, tf.float32))
+    decoded, ok, _ = receiver(tf.constant(20.0 * word - 10.0, tf.float32))
     np.testing.assert_array_equal(ok, [True, True, False, False])
     np.testing.assert_array_equal(decoded, with_crc[:, :length])
 
@@ -159,8 +159,32 @@ def test_both_decoders_agree_where_the_channel_is_good():
         transmitter = Transmitter(Framing(300, s), s)
         code = transmitter.encoder(transmitter.crc_encoder(tf.constant(bits, tf.float32)))
         noise = np.random.default_rng(3).standard_normal(code.shape) * 1.5
-        decoded, ok = Receiver(transmitter)(tf.constant(8 * code.numpy() - 4 + noise, tf.float32))
+        decoded, ok, _ = Receiver(transmitter)(tf.constant(8 * code.numpy() - 4 + noise, tf.float32))
         assert ok.all()
         words.append(decoded)
     np.testing.assert_array_equal(words[0], bits)
     np.testing.assert_array_equal(words[1], bits)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"decoder": "layered"},
+        {"decoder": "sionna"},
+        {"coded": False},
+        {"decoder": "layered", "max_block_bits": 64, "modulation": "qpsk"},
+    ],
+)
+@pytest.mark.parametrize("crc", ["CRC24A", "CRC6"])
+def test_zeros_by_default_do_not_pass_the_crc(changes, crc):
+    """A CRC register that starts at zero is satisfied by zeros, which is what a decoder without input decides."""
+    s = settings(crc=crc, **changes)
+    framing = Framing(200, s)
+    receiver = Receiver(Transmitter(framing, s))
+    nothing = receiver(tf.zeros([3, framing.n]))
+    assert not nothing.crc_ok.any()
+    assert nothing.erased.all()
+    arrived = receiver(tf.fill([3, framing.n], -6.0))  # the all-zero block as it is sent
+    assert arrived.crc_ok.all()
+    assert not arrived.erased.any()
+    assert not arrived.bits.any()

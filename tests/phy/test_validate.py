@@ -65,10 +65,10 @@ def test_a_wrong_noise_variance_is_noticed(monkeypatch):
 
 
 def test_a_wrong_effective_noise_is_noticed(monkeypatch):
-    from sc_sionna.phy import link
+    from sc_sionna.phy import mimo
 
-    true = link.lmmse_filter
-    monkeypatch.setattr(link, "lmmse_filter", lambda g, no: (true(g, no)[0], true(g, no)[1] * 1.05))
+    true = mimo.lmmse_filter
+    monkeypatch.setattr(mimo, "lmmse_filter", lambda g, no: (true(g, no)[0], true(g, no)[1] * 1.05))
     assert abs(validate._lmmse("dft", 3.0, 1024, seed=1).z) > validate.MAX_Z
 
 

@@ -58,7 +58,7 @@ def test_noise_on_the_symbols_is_what_no_eff_says(jscc, batch):
 
 def test_at_high_snr_nothing_is_lost_and_at_low_snr_much(jscc, batch):
     clean = jscc.transmit(batch, 60.0)["predictions"]
-    assert (clean == jscc.intact(batch, 60.0)).mean() > 0.97
+    assert (clean == jscc.error_free_predictions(batch, 60.0)).mean() > 0.97
     right = {snr: (jscc.transmit(batch, snr)["predictions"] == batch.labels).mean() for snr in (-20.0, 18.0)}
     assert right[18.0] > 0.9
     assert right[-20.0] < 0.5

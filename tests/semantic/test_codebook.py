@@ -140,9 +140,9 @@ def test_expected_vectors_of_certain_bits_are_the_vectors_and_of_unknown_bits_th
     indices = np.arange(size, dtype=np.int32)[None]
     certain = 60.0 * (2.0 * np.asarray(ops.convert_to_numpy(mapper.to_bits(indices)), np.float32) - 1.0)
     vectors = ops.convert_to_numpy(codebook.decode(indices))
-    np.testing.assert_allclose(ops.convert_to_numpy(codebook.expected(certain)), vectors, atol=1e-5)
+    np.testing.assert_allclose(ops.convert_to_numpy(codebook.posterior_mean(certain)), vectors, atol=1e-5)
     patterns = np.arange(2**mapper.bits_per_index) % size  # a pattern that names no vector means the one modulo J
-    unknown = ops.convert_to_numpy(codebook.expected(np.zeros((1, mapper.bits_per_index), np.float32)))[0, 0]
+    unknown = ops.convert_to_numpy(codebook.posterior_mean(np.zeros((1, mapper.bits_per_index), np.float32)))[0, 0]
     np.testing.assert_allclose(unknown, vectors[0, patterns].mean(axis=0), atol=1e-5)
 
 
@@ -153,4 +153,4 @@ def test_expected_vectors_weigh_the_patterns_by_their_probability():
     one = 1.0 / (1.0 + np.exp(-llr[0].astype(np.float64)))  # P(bit = 1), most significant first
     weights = [(1 - one[0]) * (1 - one[1]), (1 - one[0]) * one[1], one[0] * (1 - one[1]), one[0] * one[1]]
     expected = np.asarray(weights) @ ops.convert_to_numpy(codebook.basis)
-    np.testing.assert_allclose(ops.convert_to_numpy(codebook.expected(llr))[0, 0], expected, atol=1e-5)
+    np.testing.assert_allclose(ops.convert_to_numpy(codebook.posterior_mean(llr))[0, 0], expected, atol=1e-5)

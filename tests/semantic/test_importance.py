@@ -10,9 +10,11 @@ from keras import ops
 
 from sc_sionna.core.backend import value_and_grad
 from sc_sionna.core.errors import UserError
-from sc_sionna.semantic.codec import SemanticCodec, make_masking
+from sc_sionna.semantic.codec import make_masking
 from sc_sionna.semantic.importance import FeatureImportance, candidate_positions, sent_features
-from sc_sionna.training.losses import cross_entropy, task_losses
+from sc_sionna.tasks import make_codec
+from sc_sionna.tasks.classification import mean_cross_entropy
+from sc_sionna.training.losses import task_losses
 from tests.blocks import TINY
 
 P, C, N, M, B = 16, 10, 8, 6, 5
@@ -39,8 +41,8 @@ def inputs(count=4):
 
 
 @lru_cache  # no test changes a codec
-def make_codec(settings, scale=1.0):
-    codec = SemanticCodec(settings).initialise()
+def scaled_codec(settings, scale=1.0):
+    codec = make_codec(settings).initialise()
     for i, fim in codec.encoder.importance.items():
         randomise(fim, i, scale)
     return codec
@@ -95,7 +97,7 @@ def test_a_fresh_module_changes_little():
 
 
 def test_equation_16_is_the_mean_cross_entropy_of_the_modules():
-    codec = make_codec(TWO)
+    codec = scaled_codec(TWO)
     images, keep, snr = inputs()
     outputs = codec(images, keep, snr)
     assert [tuple(p.shape) for p in outputs["importance_logits"]] == [(4, C)] * 2
@@ -107,7 +109,7 @@ def test_equation_16_is_the_mean_cross_entropy_of_the_modules():
 
 
 def test_modules_sit_after_the_named_blocks():
-    codec = make_codec(TWO)
+    codec = scaled_codec(TWO)
     images, keep, snr = inputs()
     encoder = codec.encoder
     outputs = encoder(images, keep, snr, details=True)
@@ -131,7 +133,7 @@ def _patches(images):
 
 @pytest.mark.parametrize("importance", ["mean", "class"])
 def test_the_task_and_the_modules_loss_both_train_the_matrix(importance):
-    codec = make_codec(TINY.with_(encoder={"depth": 2}, importance={"layers": (0,), "form": importance}), 0.3)
+    codec = scaled_codec(TINY.with_(encoder={"depth": 2}, importance={"layers": (0,), "form": importance}), 0.3)
     images, keep, snr = inputs()
     kernel = codec.encoder.importance[0].matrix.kernel
 
@@ -151,7 +153,7 @@ def test_the_task_and_the_modules_loss_both_train_the_matrix(importance):
 
 
 def test_labels_are_for_training_only():
-    codec = make_codec(TINY.with_(encoder={"depth": 2}, importance={"layers": (0,), "form": "class"}))
+    codec = scaled_codec(TINY.with_(encoder={"depth": 2}, importance={"layers": (0,), "form": "class"}))
     images, keep, snr = inputs()
     predicted = np.asarray(codec(images, keep, snr)["importance_logits"][0]).argmax(-1)
     labels = ((predicted + 3) % 10).astype(np.int32)
@@ -172,8 +174,8 @@ def test_labels_are_for_training_only():
 def test_a_codec_with_modules_needs_the_snr():
     images, keep, _ = inputs()
     with pytest.raises(UserError, match=r"snr_db = None: .* pass it in dB"):
-        make_codec(ONE).encode(images, keep)
-    assert SemanticCodec(TINY).initialise().encode(images, keep)[1].shape == (4, 8)
+        scaled_codec(ONE).encode(images, keep)
+    assert make_codec(TINY).initialise().encode(images, keep)[1].shape == (4, 8)
 
 
 # ---------------------------------------------------------------------- the threshold
@@ -190,7 +192,7 @@ def test_candidates_reach_the_threshold_in_every_module_for_some_class():
 
 
 def test_a_threshold_of_the_mean_importance_is_known_to_both_ends():
-    codec = make_codec(ONE.with_(importance={"threshold": 1.1}))
+    codec = scaled_codec(ONE.with_(importance={"threshold": 1.1}))
     table = np.asarray(codec.encoder.importance[0].table())
     expected = np.flatnonzero(table[0] >= 1.1)
     assert 0 < len(expected) < 8
@@ -203,13 +205,13 @@ def test_a_threshold_of_the_mean_importance_is_known_to_both_ends():
     assert "sent_mask" not in outputs
     assert outputs["indices"].shape == (4, len(expected))
     np.testing.assert_array_equal(codec.side_bits(outputs), np.zeros(4))
-    np.testing.assert_array_equal(make_codec(ONE).candidate_positions(), np.arange(16))
-    assert make_codec(ONE).num_kept == 8
+    np.testing.assert_array_equal(scaled_codec(ONE).candidate_positions(), np.arange(16))
+    assert scaled_codec(ONE).num_kept == 8
 
 
 @pytest.mark.parametrize("importance", ["mean", "class"])
 def test_a_threshold_that_sends_nothing_is_an_error(importance):
-    codec = make_codec(ONE.with_(importance={"threshold": 15.9, "form": importance}))
+    codec = scaled_codec(ONE.with_(importance={"threshold": 15.9, "form": importance}))
     with pytest.raises(
         UserError, match=r"(?s)^(?!.*\n)importance.threshold = 15.9: sends nothing, .* at most"
     ) as error:
@@ -227,7 +229,7 @@ def test_features_below_the_threshold_are_not_sent_but_one_always_is():
 
 
 def test_what_is_dropped_by_content_is_a_mask_token_at_the_receiver():
-    codec = make_codec(
+    codec = scaled_codec(
         TINY.with_(encoder={"depth": 2}, importance={"layers": (0, 1), "form": "class", "threshold": 0.7}), 0.3
     )
     images, keep, snr = inputs()
@@ -256,7 +258,7 @@ def test_what_is_dropped_by_content_is_a_mask_token_at_the_receiver():
 
 def test_importance_and_similarity_add_their_side_information():
     settings = ONE.with_(importance={"form": "class", "threshold": 0.7}, similarity={"threshold": 0.5})
-    codec = make_codec(settings, 0.3)
+    codec = scaled_codec(settings, 0.3)
     images, keep, snr = inputs()
     outputs = codec(images, keep, snr)
     sent, first = np.asarray(outputs["sent_mask"]), np.asarray(outputs["representatives"])
@@ -267,7 +269,7 @@ def test_importance_and_similarity_add_their_side_information():
 
 
 def test_weights_of_several_modules_survive_the_disk(tmp_path):
-    codec, other = make_codec(TWO), SemanticCodec(TWO).initialise()
+    codec, other = scaled_codec(TWO), make_codec(TWO).initialise()
     codec.save_weights(tmp_path / "a.weights.h5")
     other.load_weights(tmp_path / "a.weights.h5")
     images, keep, snr = inputs()
@@ -282,10 +284,10 @@ def test_weights_of_several_modules_survive_the_disk(tmp_path):
 
 
 def test_plain_vit_with_modules():
-    codec = make_codec(
+    codec = scaled_codec(
         ONE.with_(bottleneck="none", masking={"ratio": 0.0}, importance={"form": "class", "threshold": 0.5})
     )
     images, _, snr = inputs()
     outputs = codec(images, np.tile(np.arange(16, dtype=np.int32), (4, 1)), snr)
     assert set(outputs) == {"features", "tokens", "logits", "image", "importance_logits", "sent_mask"}
-    assert np.isfinite(float(cross_entropy(outputs["logits"], LABELS)))
+    assert np.isfinite(float(mean_cross_entropy(outputs["logits"], LABELS)))

@@ -181,3 +181,90 @@ class FirstPatches:
 
     def __call__(self, batch_size: int, rng: np.random.Generator) -> np.ndarray:
         return np.tile(np.arange(self.num_kept, dtype=np.int32), (batch_size, 1))
+
+
+class Rule:
+    """A user's rule that keeps the same positions in every image, and what a test makes of them."""
+
+    def __init__(self, num_patches, num_kept):
+        self.keep = np.arange(num_kept, dtype=np.int32)
+
+    def __call__(self, batch_size, rng):
+        return np.tile(self.keep, (batch_size, 1))
+
+
+class Repeats(Rule):
+    def __call__(self, batch_size, rng):
+        return np.maximum(super().__call__(batch_size, rng), 1).astype(np.int32)
+
+
+class Negative(Rule):
+    def __call__(self, batch_size, rng):
+        return super().__call__(batch_size, rng) - np.int32(1)
+
+
+class Outside(Rule):
+    def __call__(self, batch_size, rng):
+        return super().__call__(batch_size, rng) + np.int32(33)
+
+
+class Unsorted(Rule):
+    def __call__(self, batch_size, rng):
+        return super().__call__(batch_size, rng)[:, ::-1]
+
+
+class Wide(Rule):
+    def __call__(self, batch_size, rng):
+        return super().__call__(batch_size, rng).astype(np.int64)
+
+
+class OneRow(Rule):
+    def __call__(self, batch_size, rng):
+        return super().__call__(1, rng)
+
+
+class AList(Rule):
+    def __call__(self, batch_size, rng):
+        return super().__call__(batch_size, rng).tolist()
+
+
+class OwnGenerator(Rule):
+    def __call__(self, batch_size, rng):
+        rows = np.random.default_rng().permuted(np.tile(np.arange(64, dtype=np.int32), (batch_size, 1)), axis=1)
+        return np.sort(rows[:, :32], axis=1)
+
+
+class BreaksLater(Rule):
+    """Right where it is tried, wrong for a batch of another size."""
+
+    def __call__(self, batch_size, rng):
+        return super().__call__(batch_size, rng)[:, :: 1 if batch_size == 8 else -1]
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("Repeats", "repeated positions [1, 1, 2"),
+        ("Negative", "kept the position -1; positions are 0 to 63"),
+        ("Outside", "kept the position 64; positions are 0 to 63"),
+        ("Unsorted", "unsorted positions [31, 30"),
+        ("Wide", "drew int64 [8, 32]; an int32 array"),
+        ("OneRow", "drew int32 [1, 32]; an int32 array [batch, num_kept] = [8, 32]"),
+        ("AList", "drew list; an int32 array"),
+        ("OwnGenerator", "other positions from the same generator"),
+    ],
+)
+def test_a_rule_that_breaks_its_contract_is_refused_when_it_is_built(name, words):
+    settings = CodecSettings(masking=f"tests.semantic.test_patches_masking:{name}")
+    with pytest.raises(UserError) as caught:
+        make_masking(settings)
+    assert f"test_patches_masking:{name}'" in str(caught.value)
+    assert words in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_rule_that_breaks_its_contract_later_is_refused_then():
+    masking = make_masking(CodecSettings(masking="tests.semantic.test_patches_masking:BreaksLater"))
+    masking(8, np.random.default_rng(0))
+    with pytest.raises(UserError, match="unsorted positions"):
+        masking(5, np.random.default_rng(0))

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from sc_sionna.core.backend import compile_function, value_and_input_grad
-from sc_sionna.semantic.codec import SemanticCodec
 from sc_sionna.semantic.similarity import first_similar, repeat_bits, similarity_loss
+from sc_sionna.tasks import make_codec
 from tests.blocks import TINY
 
 
@@ -71,7 +71,7 @@ def test_repeats_cost_flags_alone_where_nothing_repeats():
 
 
 def test_codec_sends_similar_features_once():
-    codec = SemanticCodec(TINY.with_(similarity={"threshold": 0.8})).initialise()
+    codec = make_codec(TINY.with_(similarity={"threshold": 0.8})).initialise()
     images, keep = np.random.default_rng(0).random((4, 16, 16, 3)).astype(np.float32), np.tile(np.arange(8), (4, 1))
     flips = np.random.default_rng(5).integers(0, 2, (4, 8 * 4)).astype(np.int32)
     snr = np.zeros(4, np.float32)
@@ -85,7 +85,7 @@ def test_codec_sends_similar_features_once():
     sent = codec.sent(outputs)
     np.testing.assert_array_equal(sent, first == np.arange(8))
     np.testing.assert_array_equal(codec.side_bits(outputs), repeat_bits(first))
-    plain = SemanticCodec(TINY).initialise()
+    plain = make_codec(TINY).initialise()
     plain.set_weights(codec.get_weights())
     outputs = plain(images, keep, snr, flips)
     np.testing.assert_array_equal(np.asarray(outputs["received_indices"])[sent], received[sent])

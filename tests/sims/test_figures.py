@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from sc_sionna.attacks.threats import air_threat, source_threat
 from sc_sionna.cli.simulation import COMMON, Options, parse_numbers, source_threats, train_command
 from sc_sionna.core.errors import UserError
-from sc_sionna.schemes import parse_system
+from sc_sionna.schemes import SchemeSpec, specs
 from sc_sionna.semantic.weights import PACKAGED, has_weights
 from sc_sionna.sweep import read_record
 from tests.sims.helpers import ROOT, invoke_sim, load_sim, run_sim
@@ -55,7 +56,7 @@ def test_every_figure_has_the_common_options_and_a_place_in_make() -> None:
 def test_fig4_has_both_bounds_and_a_panel_with_noise(compiled_systems, tmp_path: Path) -> None:
     arguments = ("--systems", "jscc", "--snr-db=-9,40", "--epsilon", "0.1", "--steps", "2")
     record, printed = run("fig4_schemes_vs_snr", tmp_path, *arguments)
-    threat = "semantic noise, ε = 0.1"
+    threat = source_threat(0.1, steps=2).label
     assert [(p.snr_db, p.threat) for p in record.points] == [(-9, None), (-9, threat), (40, None), (40, threat)]
     bounds = record.notes["bounds"]
     assert list(bounds) == ["upper bound: jscc, no noise of any kind", "lower bound: jscc, ε = 0.3, no channel noise"]
@@ -64,7 +65,8 @@ def test_fig4_has_both_bounds_and_a_panel_with_noise(compiled_systems, tmp_path:
     assert lower < 0.3
     assert f"lower bound: jscc, ε = 0.3, no channel noise: {100 * lower:.1f} %" in printed
     assert f"accuracy in %, {threat}" in printed
-    assert record.settings["threats"][threat]["source"]["steps"] == 2
+    (stored,) = record.settings["threats"]
+    assert (stored["label"], stored["attack"]["steps"]) == (threat, 2)
 
 
 def test_fig5_labels_lines_by_codebook_size(compiled_systems, tmp_path: Path) -> None:
@@ -76,7 +78,7 @@ def test_fig5_labels_lines_by_codebook_size(compiled_systems, tmp_path: Path) ->
 def test_fig6_takes_epsilon_from_the_threats(compiled_systems, tmp_path: Path) -> None:
     arguments = ("--systems", "jpeg-ldpc", "--snr-db", "40", "--epsilons", "0,0.1,0.3", "--steps", "2")
     record, _ = run("fig6_accuracy_vs_epsilon", tmp_path, *arguments)
-    assert [p.threat for p in record.points] == [None, "semantic noise, ε = 0.1", "semantic noise, ε = 0.3"]
+    assert [p.threat for p in record.points] == [None, *(source_threat(e, steps=2).label for e in (0.1, 0.3))]
     values = [p.value for p in record.points]
     assert values[0] > values[1] >= values[2]
     # a list without 0 has no clean points; refused values name their limit
@@ -104,12 +106,11 @@ def test_fig7_changes_the_masking_ratio_at_test_time(compiled_systems, tmp_path:
 
 def test_fig8_leaves_jpeg_to_the_control(compiled_systems, tmp_path: Path) -> None:
     record, _ = run("fig8_accuracy_vs_ssnr", tmp_path, "--systems", "jpeg-ldpc", "--snr-db", "40", "--ssnr-db=-20,60")
-    assert [p.threat for p in record.points] == ["Gaussian, -20 dB", "Gaussian, 60 dB"]
+    controls = [air_threat(ratio, gaussian=True, samples=64).label for ratio in (-20, 60)]
+    assert [p.threat for p in record.points] == controls
+    assert len(record.settings["threats"]) == 4  # Algorithm 1 has no gradient to follow there
     lost, kept = (p.value for p in record.points)
     assert lost < 0.5 < kept
-    assert record.settings["left_out"] == {
-        name: ["jpeg-ldpc"] for name in ("over the air, -20 dB", "over the air, 60 dB")
-    }
 
 
 def test_ablation_compares_the_pairs_that_ran(compiled_systems, tmp_path: Path) -> None:
@@ -133,8 +134,8 @@ def test_ablation_compares_the_pairs_that_ran(compiled_systems, tmp_path: Path) 
 def test_every_part_of_the_ablation_is_a_pair_of_systems() -> None:
     for pair in load_sim("ablation").PAIRS.values():
         assert len(set(pair)) == 2
-        for parts in map(parse_system, pair):
-            assert has_weights(parts.folder(None), "digits", parts.scheme), parts
+        for spec in specs(pair):
+            assert has_weights(spec.folder(None), "digits", spec.stored_as), spec
 
 
 def test_ablation_without_a_pair_is_one_clear_line(tmp_path: Path) -> None:
@@ -148,20 +149,23 @@ def test_schemes_without_weights_are_named_with_the_command_that_trains_them(tmp
     for suffix in (".json", ".weights.h5"):
         shutil.copy(PACKAGED / f"digits-masked-vqvae{suffix}", tmp_path)
     given = options(weights=tmp_path)
-    assert given.names(load_sim("fig5_codebook_size").SCHEMES) == ("masked-vqvae",)
+    plain = SchemeSpec(scheme="masked-vqvae")
+    assert given.schemes(load_sim("fig5_codebook_size").SCHEMES) == (plain,)
     lines = given.notices
     assert [line.partition(":")[0] for line in lines] == [f"masked-vqvae@J{size}" for size in (4, 16, 256)]
     command = "python -m sc_sionna train digits --system masked-vqvae --set codec.codebook.size=16 "
     assert command + "--out sc_sionna/weights/J16" in lines[1]
-    assert given.names() == ("masked-vqvae",)
-    assert f"jscc+at: no weights, left out; {train_command('digits', 'jscc+at')}" in given.notices
-    assert options(systems="a[b=1,c=2],d").names() == ("a[b=1,c=2]", "d")
-    assert options(dataset="mnist").names() == ("masked-vqvae",)  # the sweep then says how to train it
+    assert given.schemes() == (plain,)
+    adversarial = SchemeSpec(scheme="jscc", adversarial=True)
+    assert f"jscc+at: no weights, left out; {train_command('digits', adversarial)}" in given.notices
+    named = options(systems="masked-vqvae[masking.ratio=0,masking.rule=uniform],jscc").schemes()
+    assert [spec.label for spec in named] == ["masked-vqvae[masking.ratio=0,masking.rule=uniform]", "jscc"]
+    assert options(dataset="mnist").schemes() == (plain,)  # the sweep then says how to train it
 
 
 def test_epsilon_follows_the_data_set() -> None:
     assert options().epsilon(None) == 0.05
     assert options(dataset="cifar10").epsilon(None) == options(dataset="mine").epsilon(None) == 8 / 255
     assert options().epsilon(0.0) == 0
-    assert list(source_threats([0, 0.05])) == ["semantic noise, ε = 0.05"]
+    assert source_threats([0, 0.05]) == (source_threat(0.05, draws=4),)
     assert options(quick=True).settings(systems=("masked-vqvae",)).max_images == 128

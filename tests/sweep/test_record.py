@@ -139,12 +139,41 @@ def test_a_record_that_contradicts_itself_is_refused(tmp_path: Path) -> None:
         ({"points": [{**points[0], "counts": None, "value": 0.0}]}, "null together"),
         ({"points": [{**points[0], "metric": "beauty"}]}, "metric 'beauty' is unknown"),
         ({"points": [{**points[0], "stop": "tired"}]}, "points.0.stop"),
+        ({"points": [{**points[0], "ci95": [0.0, 1.0]}]}, "is not the interval"),
+        (
+            {"points": [{**points[0], "ci95": [points[0]["ci95"][0], points[0]["ci95"][1] + 1e-6]}]},
+            "is not the interval",
+        ),
+        ({"points": [{**points[0], "batches": 0}]}, "if and only if it has batches"),
+        ({"points": [{**points[0], "first_batch": {"images": 797, "correct": 798}}]}, "at most images"),
+        ({"points": [{**points[0], "first_batch": {"images": 798, "correct": 1}}]}, "is no part of the counts"),
+        ({"points": [{**points[0], "counts": {**points[0]["counts"], "undecodable": 800}}]}, "at most images = 797"),
         ({"surprise": 1}, "surprise"),
         ({"seed": None}, "seed"),
     ):
         write_record(path, accuracy_record())
         rewrite(path, **changes)
         assert reason in refused(path)
+
+
+@pytest.mark.parametrize("stop", ["half_width", "errors", "maximum", None])
+def test_the_rule_that_stopped_a_point_is_recomputed(tmp_path: Path, stop: str | None) -> None:
+    rule = {"half_width": 0.03, "errors": 120, "max_batches": 12, "min_batches": 2}
+    settings = {**SETTINGS, "stop": rule}
+    points = point_records(sweep(tmp_path / "s.sqlite"), ACCURACY)
+    record = make_record("toy", settings=settings, seed=5, data_set="toy", points=points, duration_s=1.0)
+    path = tmp_path / "a.json"
+    write_record(path, record)
+    assert read_record(path) == record
+    true = [point.stop for point in points]
+    assert len(set(true)) > 1
+    if stop == "maximum":  # what the data allow is not in the rule: only an earlier stop contradicts
+        true = [t for t in true if t != "maximum"]
+    content = json.loads(path.read_text())
+    wrong = next(i for i, t in enumerate(true) if t != stop)
+    content["points"][wrong]["stop"] = stop
+    rewrite(path, points=content["points"])
+    assert f"stop = {stop}" in refused(path)
 
 
 def test_a_record_with_a_number_that_is_not_finite_is_not_written(tmp_path: Path) -> None:

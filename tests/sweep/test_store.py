@@ -15,9 +15,13 @@ from pathlib import Path
 
 import pytest
 
+from sc_sionna.core import rng
 from sc_sionna.core.errors import UserError
-from sc_sionna.sweep import Store, remove_store
-from tests.sweep.toy import POINTS, SETTINGS, as_json, sweep
+from sc_sionna.reliability.stores import flip_bits
+from sc_sionna.sweep import Point, Store, remove_store
+from sc_sionna.sweep.provenance import processor_class
+from sc_sionna.sweep.store import APPLICATION_ID
+from tests.sweep.toy import POINTS, SETTINGS, as_json, evaluate, sweep
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -153,12 +157,20 @@ def test_a_truncated_store_is_refused_at_every_length(tmp_path: Path) -> None:
 
 
 def test_damaged_counts_are_refused(tmp_path: Path) -> None:
-    for counts in ('{"images": 4', '{"images": 4.5}', "[1]", '{"images": -1}', '{"images": "4"}'):
+    for counts in (
+        '{"images": 4', '{"images": 4.5}', "[1]", '{"images": -1}', '{"images": "4"}', '{"images": 4, "correct": 5}',
+        '{"images": 4, "blocks": 4, "block_errors": 5}', '{"images": 4, "undecodable": 5}', "[" * 5000, "9" * 5000,
+        '{"images": 4, "bits": 8, "bit_errors": 3, "bit_errors_sq": 10}',
+        '{"images": 2, "bits": 8, "bit_errors": 4, "bit_errors_sq": 7}',
+    ):  # fmt: skip
         path = tmp_path / "s.sqlite"
         remove_store(path)
         Store(path, SETTINGS).close()
         db = sqlite3.connect(path)
-        db.execute("INSERT INTO batches VALUES (?, 0, ?)", (POINTS[0].key, counts))
+        row = (POINTS[0].key, 0, counts, None, "this one")
+        with Store(path, SETTINGS) as store:
+            stated = store._row_hash(*row)  # right: the content alone is impossible
+        db.execute("INSERT INTO batches VALUES (?, ?, ?, ?, ?, ?)", (*row, stated))
         db.commit()
         db.close()
         assert "damaged" in refused(path)
@@ -169,7 +181,7 @@ def test_another_store_version_is_refused(tmp_path: Path) -> None:
     db = sqlite3.connect(tmp_path / "s.sqlite")
     db.execute("PRAGMA user_version = 99")
     db.close()
-    assert "store version 99, this program reads 1" in refused(tmp_path / "s.sqlite")
+    assert "store version 99, this program reads 2" in refused(tmp_path / "s.sqlite")
 
 
 def test_a_folder_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
@@ -198,9 +210,9 @@ def test_a_full_disk_is_said_and_leaves_the_store_whole(tmp_path: Path) -> None:
 def test_a_batch_is_stored_once(tmp_path: Path) -> None:
     with Store(tmp_path / "s.sqlite", SETTINGS) as store:
         store.add("p", 0, {"images": 1})
-        with pytest.raises(sqlite3.IntegrityError):
+        with pytest.raises(UserError, match="damaged"):
             store.add("p", 0, {"images": 2})
-        assert store.batches("p") == {0: {"images": 1}}
+        assert {number: row.counts for number, row in store.batches("p").items()} == {0: {"images": 1}}
     with pytest.raises(ValueError, match="closed"):
         store.batches("p")
 
@@ -212,3 +224,97 @@ def test_settings_are_kept_readable_in_the_store(tmp_path: Path) -> None:
     text = dict(db.execute("SELECT * FROM meta"))["settings"]
     db.close()
     assert json.loads(text) == {"a": [1, 2], "b": 1}
+
+
+def test_a_store_of_the_first_version_is_refused_in_one_line(tmp_path: Path) -> None:
+    db = sqlite3.connect(tmp_path / "s.sqlite")
+    db.executescript(
+        f"PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = 1;"
+        "CREATE TABLE batches (point TEXT, batch INTEGER, counts TEXT NOT NULL, PRIMARY KEY (point, batch)) WITHOUT ROWID"
+    )
+    db.close()
+    assert "store version 1, this program reads 2; say --fresh" in refused(tmp_path / "s.sqlite")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "UPDATE batches SET counts = replace(counts, '\"images\": 40', '\"images\": 41') WHERE batch = 1",
+        "UPDATE batches SET batch = 20 WHERE batch = 1",
+        "UPDATE batches SET point = point || 'x' WHERE batch = 1",
+        "UPDATE batches SET processor = 'another' WHERE batch = 1",
+        "UPDATE batches SET crafted = 'another' WHERE batch = 1",
+        "UPDATE batches SET sha256 = replace(sha256, 'a', 'b')",
+        "UPDATE meta SET value = replace(value, 'toy', 'yot') WHERE name = 'settings'",
+    ],
+)
+def test_a_row_that_was_changed_is_refused_by_its_hash(tmp_path: Path, change: str) -> None:
+    sweep(tmp_path / "s.sqlite")
+    db = sqlite3.connect(tmp_path / "s.sqlite", isolation_level=None)
+    assert db.execute(change).rowcount > 0
+    db.close()
+    assert "damaged" in refused(tmp_path / "s.sqlite")
+
+
+def test_any_flipped_bit_is_refused_or_changes_no_result(tmp_path: Path) -> None:
+    """A part of what `sc-sionna fuzz stores` does with 1,500 flips."""
+    assert flip_bits(150, rng.generator(3, "store flips"), tmp_path).silent == 0
+
+
+def as_foreign(path: Path, processor: str = "another class") -> None:
+    """Make every row of a store one of another processor class, with the hash that goes with it."""
+    with Store(path, SETTINGS) as store:
+        rows = [
+            (key, number, json.dumps(row.counts, sort_keys=True), row.crafted, processor)
+            for key, number, row in store.rows()
+        ]
+        stated = [store._row_hash(*row) for row in rows]
+    db = sqlite3.connect(path, isolation_level=None)
+    db.execute("DELETE FROM batches")
+    db.executemany(
+        "INSERT INTO batches VALUES (?, ?, ?, ?, ?, ?)", [(*r, s) for r, s in zip(rows, stated, strict=True)]
+    )
+    db.close()
+
+
+THREATENED = [Point(p.system, p.snr_db, "noise") for p in POINTS]
+
+
+def test_another_processor_class_goes_on_only_with_the_same_crafted_images(tmp_path: Path) -> None:
+    def crafted(here: str):
+        return lambda point, batch: f"{point.system} {batch} {here}"
+
+    path = tmp_path / "s.sqlite"
+    part = sweep(path, THREATENED[:2], crafted=crafted("x"))
+    assert {r.processors for r in part} == {(processor_class(),)}
+    as_foreign(path)
+    whole = sweep(tmp_path / "whole.sqlite", THREATENED)
+    assert sweep(path, THREATENED[:2], crafted=crafted("y"))[0].counts == part[0].counts  # nothing is left to run
+    with pytest.raises(
+        UserError, match="made on another processor \\(another class\\), whose crafted images differ"
+    ) as caught:
+        sweep(path, THREATENED, crafted=crafted("y"))
+    assert "\n" not in str(caught.value)
+    on = sweep(path, THREATENED, crafted=crafted("x"))
+    assert as_json(on) == as_json(whole)
+    assert {r.processors for r in on} == {("another class",), (processor_class(),)}
+
+
+def test_another_processor_class_goes_on_without_an_attack_only_with_the_same_counts(tmp_path: Path) -> None:
+    path = tmp_path / "s.sqlite"
+    sweep(path, POINTS[:2])
+    as_foreign(path)
+
+    def rounds_differently(point: Point, batch: int) -> dict[str, int]:
+        counts = evaluate(point, batch)
+        return {**counts, "correct": counts["correct"] - 1}
+
+    with pytest.raises(UserError, match="whose counts differ"):
+        sweep(path, POINTS, evaluate=rounds_differently)
+    assert as_json(sweep(path, POINTS)) == as_json(sweep(tmp_path / "whole.sqlite"))
+
+
+def test_an_attack_that_makes_other_images_of_the_same_batch_is_refused_on_the_same_processor(tmp_path: Path) -> None:
+    made = iter(range(10**6))
+    with pytest.raises(UserError, match="crafted images"):
+        sweep(tmp_path / "s.sqlite", THREATENED, crafted=lambda point, batch: str(next(made)))

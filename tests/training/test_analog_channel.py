@@ -7,7 +7,7 @@ import pytest
 
 from sc_sionna.core import rng
 from sc_sionna.core.errors import UserError
-from sc_sionna.phy.link import AnalogLink
+from sc_sionna.phy.analog_link import AnalogLink
 from sc_sionna.settings import LinkSettings
 from sc_sionna.training.channel import AnalogChannel
 

@@ -19,6 +19,7 @@ from sc_sionna.training.channel import (
     NUM_QUANTILES,
     CalibratedChannel,
     calibration_key,
+    ensure_calibration,
     load_calibrated,
     measure_rates,
     save_calibration,
@@ -89,6 +90,11 @@ def test_a_missing_calibration_is_measured_once_and_kept(tmp_path: Path, monkeyp
 
     monkeypatch.setattr(channel, "measure_rates", measure)
     link = LinkSettings(num_streams=2, precoder="dft")
+    with pytest.raises(UserError, match=r"calibration \w+ at 2 dB: neither shipped nor in .*; measure it with"):
+        load_calibrated(link, 48, 2.0, tmp_path)
+    assert list(tmp_path.iterdir()) == []  # what is named load writes nothing, in the package neither
+    assert not (CALIBRATION_DIR / f"{calibration_key(link, 48)}.json").exists()
+    ensure_calibration(link, 48, [2.0], tmp_path)
     first = load_calibrated(link, 48, 2.0, tmp_path)
     path = tmp_path / f"{calibration_key(link, 48)}.json"
     assert not (CALIBRATION_DIR / path.name).exists()  # the package is left alone
@@ -96,9 +102,10 @@ def test_a_missing_calibration_is_measured_once_and_kept(tmp_path: Path, monkeyp
     assert first.quantiles[0] == pytest.approx(rates.min(), abs=1e-6)
     assert first.quantiles[NUM_QUANTILES // 2] == pytest.approx(np.median(rates), abs=1e-6)
     assert first.quantiles[-1] == pytest.approx(rates.max(), abs=1e-6)
-    np.testing.assert_array_equal(load_calibrated(link, 48, 2.0, tmp_path).quantiles, first.quantiles)
+    ensure_calibration(link, 48, [2.0], tmp_path)
     assert calls == [2.0]
-    load_calibrated(link, 48, 5.0, tmp_path)  # another SNR joins the file
+    ensure_calibration(link, 48, [2.0, 5.0], tmp_path)  # another SNR joins the file
+    np.testing.assert_array_equal(load_calibrated(link, 48, 2.0, tmp_path).quantiles, first.quantiles)
     assert calls == [2.0, 5.0]
     assert list(json.loads(path.read_text())["quantiles"]) == ["2.0", "5.0"]
     # the same sizes, SNR and seed are the same draws
@@ -126,7 +133,18 @@ def test_the_name_of_a_calibration_is_what_its_errors_depend_on() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", '{"quantiles": {"3.0": [0.0', "[1, 2]", '{"link": {}}', '{"quantiles": 5}', "\xff"]
+    "text",
+    [
+        "",
+        '{"quantiles": {"3.0": [0.0',
+        "[1, 2]",
+        '{"link": {}}',
+        '{"quantiles": 5}',
+        "\xff",
+        "[" * 10**5,
+        "9" * 5000,
+        "NaN",
+    ],
 )
 def test_a_damaged_calibration_is_one_line(tmp_path: Path, text: str) -> None:
     link = LinkSettings(num_streams=3)

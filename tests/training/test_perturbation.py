@@ -7,14 +7,14 @@ import pytest
 from keras import ops
 
 from sc_sionna.core.errors import UserError
-from sc_sionna.semantic.codec import SemanticCodec
+from sc_sionna.tasks import make_codec
 from sc_sionna.training.perturbation import perturbed, perturbed_variables
 from tests.blocks import TINY
 
 
 @pytest.fixture(scope="module")
 def model():
-    return SemanticCodec(TINY).initialise()
+    return make_codec(TINY).initialise()
 
 
 def values(variables) -> list[np.ndarray]:

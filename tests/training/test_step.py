@@ -11,6 +11,7 @@ from sc_sionna.core.errors import UserError
 from sc_sionna.semantic.codec import SemanticCodec
 from sc_sionna.settings import TrainSettings
 from sc_sionna.settings.presets import make_preset
+from sc_sionna.tasks import make_codec
 from sc_sionna.training.losses import task_losses
 from sc_sionna.training.step import make_step
 
@@ -26,7 +27,7 @@ def models() -> tuple[SemanticCodec, SemanticCodec]:
     """Two codecs of equal weights."""
     settings = make_preset("digits", "masked-vqvae+fim", codec=CODEC).codec
     keras.utils.set_random_seed(3)
-    one, two = SemanticCodec(settings).initialise(), SemanticCodec(settings).initialise()
+    one, two = make_codec(settings).initialise(), make_codec(settings).initialise()
     two.set_weights(one.get_weights())
     return one, two
 

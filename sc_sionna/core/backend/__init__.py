@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import keras
 
+from sc_sionna.core.startup import check_keras
+
 BACKEND = keras.backend.backend()
+check_keras(BACKEND, keras.config.floatx())
 
 if BACKEND == "tensorflow":
     from sc_sionna.core.backend.tensorflow import compile_function, value_and_grad, value_and_input_grad
-elif BACKEND == "torch":
-    from sc_sionna.core.backend.torch import compile_function, value_and_grad, value_and_input_grad
 else:
-    raise ImportError(f"KERAS_BACKEND = {BACKEND!r}: gradients are written for tensorflow and torch; set one of them")
+    from sc_sionna.core.backend.torch import compile_function, value_and_grad, value_and_input_grad
 
 __all__ = ["BACKEND", "compile_function", "value_and_grad", "value_and_input_grad"]

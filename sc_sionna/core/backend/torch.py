@@ -21,7 +21,8 @@ def value_and_grad(
 
 
 def value_and_input_grad(function: Callable[[Any], tuple[Any, Any]], x: Any) -> tuple[tuple[Any, Any], Any]:
-    x = keras.ops.convert_to_tensor(x).detach().requires_grad_(True)
-    loss, aux = function(x)
-    (gradient,) = torch.autograd.grad(loss, [x])
+    with torch.enable_grad():  # Keras predicts, and infers shapes, without gradients
+        x = keras.ops.convert_to_tensor(x).detach().requires_grad_(True)
+        loss, aux = function(x)
+        (gradient,) = torch.autograd.grad(loss, [x])
     return (loss, aux), gradient

@@ -58,13 +58,13 @@ def runs(options: Options, own: Own) -> list[Run]:
     """One sweep over every scheme of a pair; UserError where no pair is complete."""
     settings = accuracy_settings(
         options,
-        systems=options.schemes(list(dict.fromkeys(name for pair in PAIRS.values() for name in pair))),
+        schemes=options.schemes(list(dict.fromkeys(name for pair in PAIRS.values() for name in pair))),
         snr_db=own.snr_db,
         threats=source_threats([options.epsilon(own.epsilon)], own.steps, options.pick(own.draws, 1)),
     )
-    if not complete_pairs(settings.systems):
+    if not complete_pairs(settings.labels):
         raise UserError(
-            f"systems = {', '.join(settings.systems)}: no two of them differ in one part; name a pair such as "
+            f"systems = {', '.join(settings.labels)}: no two of them differ in one part; name a pair such as "
             f"{','.join(PAIRS['adversarial training'])}"
         )
     return [Run(options.record_name("ablation"), settings)]
@@ -77,7 +77,7 @@ def complete_pairs(systems: tuple[str, ...]) -> dict[str, tuple[str, str]]:
 
 def notes(experiment: AccuracyExperiment) -> dict[str, Any]:
     """Which schemes are compared."""
-    return {"pairs": complete_pairs(experiment.settings.systems)}
+    return {"pairs": complete_pairs(experiment.settings.labels)}
 
 
 def figure(record: Record, path: Path) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import Field
 
-from sc_sionna.attacks.threats import Threat, source_threat
+from sc_sionna.attacks.threats import SourceThreat, source_threat
 from sc_sionna.experiments.accuracy import AccuracyExperiment, AccuracySettings
 from sc_sionna.experiments.catalogue.entry import Options
 from sc_sionna.settings import Settings
@@ -19,7 +19,9 @@ class Attack(Settings):
     """Own options of an experiment with semantic noise at the source."""
 
     steps: int = Field(10, ge=1, description="steps of the attack")
-    draws: int = Field(4, ge=1, description="draws of the mask per gradient of the attack")
+    draws: int = Field(
+        4, ge=1, description="draws of the mask per gradient of the attack; one where a scheme draws none"
+    )
 
 
 class AttackOfOneStrength(Attack):
@@ -31,19 +33,15 @@ class AttackOfOneStrength(Attack):
 
 
 def accuracy_settings(options: Options, **values: Any) -> AccuracySettings:
-    """Settings of a sweep; ``systems`` default to all schemes with weights."""
+    """Settings of a sweep; ``schemes`` default to all with weights."""
     common = {"preset": options.dataset, "dataset": options.dataset, "max_images": options.images()}
-    schemes = values.pop("systems", None) or options.schemes()
-    return AccuracySettings(**{**common, "systems": schemes, **values, **options.changes})
+    schemes = values.pop("schemes", None) or options.schemes()
+    return AccuracySettings(**{**common, "schemes": schemes, **values, **options.changes})
 
 
-def source_threats(epsilons: Sequence[float], steps: int = 10, draws: int = 1) -> dict[str, Threat]:
-    """Noise at the transmitter, Eq. (7), by its name in records; ε = 0 is no threat. The same name is the same noise."""
-    return {
-        f"semantic noise, ε = {epsilon:.3g}": source_threat(epsilon, steps=steps, draws=draws)
-        for epsilon in epsilons
-        if epsilon != 0
-    }
+def source_threats(epsilons: Sequence[float], steps: int = 10, draws: int = 4) -> tuple[SourceThreat, ...]:
+    """Noise at the transmitter, Eq. (7); ε = 0 is no threat."""
+    return tuple(source_threat(epsilon, steps=steps, draws=draws) for epsilon in epsilons if epsilon != 0)
 
 
 def drawn_by(figure: Any = None, more_notes: Any = None) -> Any:

@@ -14,10 +14,9 @@ from sc_sionna.experiments.catalogue.entry import FULL_RANGE, Decibels, Entry, O
 
 
 class Own(AttackOfOneStrength):
-    """SNRs, and the attack with one draw."""
+    """SNRs and the attack."""
 
     snr_db: Decibels = Field(FULL_RANGE, description="SNRs in dB, START:STOP:STEP or a,b,c")
-    draws: int = Field(1, ge=1, description="draws of the mask per gradient of the attack")
 
 
 def runs(options: Options, own: Own) -> list[Run]:

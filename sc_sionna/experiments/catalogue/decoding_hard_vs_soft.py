@@ -27,7 +27,7 @@ def runs(options: Options, own: Own) -> list[Run]:
     return [
         Run(
             options.record_name(f"decoding_{way}"),
-            accuracy_settings(options, systems=options.schemes(("masked-vqvae",)), snr_db=own.snr_db, decoding=way),
+            accuracy_settings(options, schemes=options.schemes(("masked-vqvae",)), snr_db=own.snr_db, decoding=way),
         )
         for way in ("hard", "soft")
     ]

@@ -9,7 +9,7 @@ from typing import Annotated, Any, NamedTuple, TypeVar
 
 from sc_sionna.experiments.base import Experiment, SweepSettings
 from sc_sionna.experiments.registry import KINDS
-from sc_sionna.schemes import SCHEME_NAMES, parse_system, trained_schemes
+from sc_sionna.schemes import SCHEME_NAMES, SchemeSpec, specs, trained_schemes
 from sc_sionna.settings import Settings
 from sc_sionna.sweep import Record
 
@@ -35,7 +35,7 @@ class Options:
     """
 
     dataset: str = "digits"
-    systems: tuple[str, ...] | None = None
+    systems: tuple[SchemeSpec, ...] | None = None
     max_images: int | None = None
     changes: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     quick: bool = False
@@ -55,19 +55,23 @@ class Options:
         """The ℓ∞ budget that was given, else that of the data set."""
         return EPSILON.get(self.dataset, EPSILON["cifar10"]) if given is None else given
 
-    def schemes(self, wanted: Sequence[str] | None = None) -> tuple[str, ...]:
+    def schemes(self, wanted: Sequence[str] | None = None) -> tuple[SchemeSpec, ...]:
         """The schemes of ``--systems``, else those of ``wanted`` (None: all) that have weights.
 
         A notice names those that are left out. If none has weights the first is taken, so that the run says how to train it.
         """
         if self.systems is not None:
             return self.systems
-        names = tuple(wanted or SCHEME_NAMES)
-        found = trained_schemes(self.dataset, self.weights, names)
-        for name in names if found else ():
-            if name not in found:
-                self.notices.append(f"{name}: no weights, left out; {train_command(self.dataset, name)}")
-        return found or names[:1]
+        schemes = specs(wanted or SCHEME_NAMES)
+        found = trained_schemes(self.dataset, self.weights, schemes)
+        for spec in schemes if found else ():
+            if spec not in found:
+                self.notices.append(f"{spec.label}: no weights, left out; {train_command(self.dataset, spec)}")
+        return found or schemes[:1]
+
+    def labels(self, wanted: Sequence[str] | None = None) -> tuple[str, ...]:
+        """The labels of :meth:`schemes`."""
+        return tuple(spec.label for spec in self.schemes(wanted))
 
     def record_name(self, name: str, plain: str | None = None) -> str:
         """Of the files of a run: with the data set, unless that is ``plain``, and ``_quick`` where it is."""
@@ -112,15 +116,14 @@ class Entry:
     together: Callable[[Options, Sequence[Record], Path], Path] | None = None
 
 
-def train_command(preset: str, name: str) -> str:
+def train_command(preset: str, spec: SchemeSpec) -> str:
     """How weights of a scheme are made; a variant ``J16`` is one of another codebook size."""
-    parts = parse_system(name)
-    command = f"python -m sc_sionna train {preset} --system {parts.scheme}"
-    if parts.variant is None:
+    command = f"python -m sc_sionna train {preset} --system {spec.stored_as}"
+    if spec.variant is None:
         return f"train them with `{command}`"
-    size = parts.variant.removeprefix("J")
+    size = spec.variant.removeprefix("J")
     if not size.isdigit():
-        return f"sc_sionna/weights/{parts.variant}/digits-{parts.scheme}.json has the command for the digits"
-    run_dir = f"runs/train/{preset}-{parts.scheme}-{parts.variant}"
-    command += f" --set codec.codebook.size={size} --out sc_sionna/weights/{parts.variant} --run-dir {run_dir}"
+        return f"sc_sionna/weights/{spec.variant}/digits-{spec.stored_as}.json has the command for the digits"
+    run_dir = f"runs/train/{preset}-{spec.stored_as}-{spec.variant}"
+    command += f" --set codec.codebook.size={size} --out sc_sionna/weights/{spec.variant} --run-dir {run_dir}"
     return f"train them with `{command}`"

@@ -13,7 +13,7 @@ SYSTEMS = ("masked-vqvae", "masked-vqvae+fim", "masked-vqvae@eq12", "masked-vqva
 
 def runs(options: Options, _: Settings) -> list[Run]:
     """One record; a quick one differs in its name alone."""
-    settings = CodebookSettings(preset=options.dataset, systems=options.schemes(SYSTEMS))
+    settings = CodebookSettings(preset=options.dataset, systems=options.labels(SYSTEMS))
     return [Run(options.record_name("fig10_codebook_similarity", plain="digits"), settings)]
 
 

@@ -35,12 +35,12 @@ def runs(options: Options, own: Own) -> list[Run]:
 def bounds(experiment: AccuracyExperiment) -> dict[str, Any]:
     """Upper bound: JSCC without any noise. Lower: JSCC under noise of three times the ε, without channel noise."""
     settings = experiment.settings
-    if "jscc" not in settings.systems:
+    if "jscc" not in settings.labels:
         return {}
     found = {"upper bound: jscc, no noise of any kind": experiment.error_free("jscc")}
-    for attack in [threat.source for threat in settings.threats.values() if threat.source is not None]:
+    for attack in [threat.attack for threat in settings.threats if threat.kind == "source"]:
         largest = FACTOR * attack.epsilon
-        for threat in source_threats([largest], attack.steps).values():  # JSCC sends every patch: one draw is all
+        for threat in source_threats([largest], attack.steps, attack.draws):
             name = f"lower bound: jscc, ε = {largest:.3g}, no channel noise"
             found[name] = experiment.error_free("jscc", threat)
     return {"bounds": found}

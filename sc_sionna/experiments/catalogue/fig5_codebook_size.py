@@ -17,9 +17,10 @@ from sc_sionna.experiments.catalogue.accuracy import (
 )
 from sc_sionna.experiments.catalogue.entry import COARSE_RANGE, FULL_RANGE, Decibels, Entry, Options, Run
 from sc_sionna.figures.curves import plot_accuracy_vs_snr
+from sc_sionna.schemes import SchemeSpec
 from sc_sionna.sweep import Record
 
-SYSTEMS = ("masked-vqvae@J4", "masked-vqvae@J16", "masked-vqvae", "masked-vqvae@J256")
+SCHEMES = ("masked-vqvae@J4", "masked-vqvae@J16", "masked-vqvae", "masked-vqvae@J256")
 
 
 class Own(AttackOfOneStrength):
@@ -32,7 +33,7 @@ def runs(options: Options, own: Own) -> list[Run]:
     """One sweep over the sizes that have weights."""
     settings = accuracy_settings(
         options,
-        systems=options.schemes(SYSTEMS),
+        schemes=options.schemes(SCHEMES),
         snr_db=own.snr_db or options.pick(FULL_RANGE, COARSE_RANGE),
         threats=source_threats([options.epsilon(own.epsilon)], own.steps, options.pick(own.draws, 1)),
     )
@@ -47,11 +48,12 @@ def codebook_sizes(experiment: AccuracyExperiment) -> dict[str, Any]:
 def figure(record: Record, path: Path) -> None:
     """From the record alone: a line per codebook size, a panel per threat."""
     sizes = record.notes["codebook_size"]
+    schemes = {spec["label"]: SchemeSpec(**spec).stored_as for spec in record.settings["schemes"]}
     plot_accuracy_vs_snr(
         record,
         path,
         f"{record.settings['dataset']}: accuracy by codebook size J",
-        label_of=lambda _, point: f"{point.system.partition('@')[0]}, J = {sizes[point.system]}",
+        label_of=lambda _, point: f"{schemes[point.system]}, J = {sizes[point.system]}",
     )
 
 

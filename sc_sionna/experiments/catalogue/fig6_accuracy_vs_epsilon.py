@@ -33,12 +33,12 @@ def runs(options: Options, own: Own) -> list[Run]:
 
 def figure(record: Record, path: Path) -> None:
     """From the record alone: a line per scheme."""
-    threats = record.settings["threats"]
+    threats = {threat["label"]: threat["attack"] for threat in record.settings["threats"]}
     plot_accuracy_vs(
         record,
         path,
         "Semantic noise at the source, ε (ℓ∞, pixels in [0, 1])",
-        lambda _, point: 0.0 if point.threat is None else threats[point.threat]["source"]["epsilon"],
+        lambda _, point: 0.0 if point.threat is None else threats[point.threat]["epsilon"],
         title=f"{record.settings['dataset']}: accuracy at {record.points[0].snr_db:g} dB",
     )
 

@@ -9,7 +9,7 @@ from pydantic import Field
 from sc_sionna.experiments.catalogue.accuracy import Attack, accuracy_settings, drawn_by, print_summary, source_threats
 from sc_sionna.experiments.catalogue.entry import Entry, Numbers, Options, Run
 from sc_sionna.figures.curves import plot_accuracy_vs
-from sc_sionna.schemes import parse_system
+from sc_sionna.schemes import SchemeSpec
 from sc_sionna.sweep import PointRecord, Record
 
 
@@ -28,7 +28,9 @@ def runs(options: Options, own: Own) -> list[Run]:
     schemes = options.schemes(("masked-vqvae+fim+at",))
     settings = accuracy_settings(
         options,
-        systems=tuple(f"{scheme}[masking.ratio={1 - ratio:.6g}]" for scheme in schemes for ratio in kept),
+        schemes=tuple(
+            scheme.overridden(masking={"ratio": round(1 - ratio, 6)}) for scheme in schemes for ratio in kept
+        ),
         snr_db=(own.snr_db,),
         clean=0 in values,
         threats=source_threats(values, own.steps, options.pick(own.draws, 1)),
@@ -38,19 +40,20 @@ def runs(options: Options, own: Own) -> list[Run]:
 
 def figure(record: Record, path: Path) -> None:
     """From the record alone: a line per ε."""
-    threats = record.settings["threats"]
-    schemes = {parse_system(point.system).scheme for point in record.points}
+    threats = {threat["label"]: threat["attack"] for threat in record.settings["threats"]}
+    specs = {spec["label"]: SchemeSpec(**spec) for spec in record.settings["schemes"]}
+    schemes = {spec.stored_as for spec in specs.values()}
 
     def label(_: Record, point: PointRecord) -> str:
-        epsilon = 0.0 if point.threat is None else threats[point.threat]["source"]["epsilon"]
-        return (f"{parse_system(point.system).scheme}, " if len(schemes) > 1 else "") + f"ε = {epsilon:.3g}"
+        epsilon = 0.0 if point.threat is None else threats[point.threat]["epsilon"]
+        return (f"{specs[point.system].stored_as}, " if len(schemes) > 1 else "") + f"ε = {epsilon:.3g}"
 
     title = f"{record.settings['dataset']}: accuracy at {record.points[0].snr_db:g} dB"
     plot_accuracy_vs(
         record,
         path,
         "Reserving ratio (1 − masking ratio)",
-        lambda _, point: 1.0 - parse_system(point.system).changes["masking"]["ratio"],
+        lambda _, point: 1.0 - specs[point.system].overrides["masking"]["ratio"],
         label,
         title=title + (f", {next(iter(schemes))}" if len(schemes) == 1 else ""),
     )

@@ -30,29 +30,24 @@ def runs(options: Options, own: Own) -> list[Run]:
     """One sweep: Algorithm 1 and its control at every ratio."""
     ratios = own.ssnr_db or options.pick((-5.0, 0.0, 5.0, 10.0, 15.0, 20.0), (-5.0, 5.0, 20.0))
     values: dict[str, Any] = {"samples": options.pick(own.samples, min(own.samples, 64)), "channel": own.channel}
-    attacks = {f"over the air, {ratio:g} dB": air_threat(ratio, **values) for ratio in ratios}
-    controls = {f"Gaussian, {ratio:g} dB": air_threat(ratio, gaussian=True, **values) for ratio in ratios}
-    systems = options.schemes()
-    without_gradient = tuple(name for name in systems if name.startswith("jpeg-ldpc"))
+    threats = tuple(air_threat(ratio, gaussian, **values) for gaussian in (False, True) for ratio in ratios)
     settings = accuracy_settings(
         options,
-        systems=systems,
         snr_db=(own.snr_db,),
         clean=False,
-        threats={**attacks, **controls},
-        left_out=dict.fromkeys(attacks, without_gradient) if without_gradient else {},
+        threats=threats,
     )
     return [Run(options.record_name("fig8_accuracy_vs_ssnr"), settings)]
 
 
 def figure(record: Record, path: Path) -> None:
     """From the record alone: a line per scheme, a panel for Algorithm 1 and one for the control."""
-    threats = record.settings["threats"]
+    threats = {threat["label"]: threat for threat in record.settings["threats"]}
     plot_accuracy_vs(
         record,
         path,
         "Signal-to-semantic-noise ratio (dB)",
-        lambda _, point: threats[point.threat]["air"]["ssnr_db"],
+        lambda _, point: threats[point.threat]["attack"]["ssnr_db"],
         panel_of=lambda _, point: PANELS[threats[point.threat]["kind"]],
         title=f"{record.settings['dataset']}: accuracy at {record.points[0].snr_db:g} dB",
     )

@@ -27,7 +27,7 @@ def runs(options: Options, own: Own) -> list[Run]:
     settings = ActivationSettings(
         preset=options.dataset,
         dataset=options.dataset,
-        systems=options.schemes(SYSTEMS),
+        systems=options.labels(SYSTEMS),
         layer=own.layer,
         snr_db=own.snr_db,
         noise={"epsilon": own.epsilon, "steps": own.steps, **options.changes.get("noise", {})},

@@ -29,7 +29,7 @@ def runs(options: Options, own: Own) -> list[Run]:
     settings = AuditSettings(
         preset=options.dataset,
         dataset=options.dataset,
-        systems=options.schemes(),
+        systems=options.labels(),
         epsilon=own.epsilon,
         snr_db=own.snr_db,
         max_images=options.images(QUICK_IMAGES) or IMAGES,

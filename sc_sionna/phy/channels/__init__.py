@@ -22,73 +22,75 @@ package, write a class with one method and name it in the settings as ``channel=
                      * steer(self.num_tx_ant, angles[..., 1])[..., None, :])
             return (k_factor / (k_factor + 1)) ** 0.5 * sight + (1 / (k_factor + 1)) ** 0.5 * scattered
 
-E|h|² must be 1 for every entry, or the SNR is not what the settings say; ``python -m sc_sionna validate`` checks the
-built-in models.
+E|h|² must be 1 for every entry, or the SNR is not what the settings say. It is measured on fixed seeds when a link is built,
+and a model that is off by more than 5 % is refused, unless the settings say ``normalize_channel``: then every matrix is
+divided by the root of the ensemble's mean, never by its own energy, which would remove the fading. Path loss and shadowing
+therefore belong into the SNR: switch them off in a model that has them. The same seed must give the same matrices.
 """
 
 from __future__ import annotations
 
-from abc import abstractmethod
+from math import log10
 from typing import Any
 
 import tensorflow as tf
-from sionna.phy import Block
 
+from sc_sionna.core.errors import UserError
 from sc_sionna.core.plugins import resolve
+from sc_sionna.phy.channels.awgn import AWGNChannel
+from sc_sionna.phy.channels.base import ChannelModel, complex_normal
+from sc_sionna.phy.channels.contract import measure_energy
+from sc_sionna.phy.channels.rayleigh import RayleighChannel
 from sc_sionna.settings import LinkSettings
 
-
-def complex_normal(shape: Any, seed: Any) -> tf.Tensor:
-    """Circularly symmetric complex Gaussian of variance 1 from a stateless seed ``[2]``: complex64."""
-    parts = tf.random.stateless_normal(tf.concat([shape, [2]], 0), seed, stddev=0.5**0.5)
-    return tf.complex(parts[..., 0], parts[..., 1])
-
-
-class ChannelModel(Block):
-    """Draws channel matrices. Subclasses write ``call``.
-
-    Input
-    -----
-    batch_size : int, number of images
-    num_realisations : int, fading realisations per image
-    seed : int32 [2], for ``tf.random.stateless_*``; the same seed gives the same matrices
-
-    Output
-    ------
-    h : [batch_size, num_realisations, num_rx_ant, num_tx_ant] (or 1 in place of num_realisations), complex64, E|h|² = 1
-    """
-
-    def __init__(self, num_rx_ant: int, num_tx_ant: int) -> None:
-        super().__init__()
-        self.num_rx_ant = num_rx_ant
-        self.num_tx_ant = num_tx_ant
-
-    @abstractmethod
-    def call(self, batch_size: Any, num_realisations: int, seed: Any) -> tf.Tensor: ...
-
-
-class RayleighChannel(ChannelModel):
-    """Flat Rayleigh fading: independent entries CN(0, 1)."""
-
-    def call(self, batch_size: Any, num_realisations: int, seed: Any) -> tf.Tensor:
-        # realisation first, so that a shorter payload sees a prefix of the same fading
-        h = complex_normal([num_realisations, batch_size, self.num_rx_ant, self.num_tx_ant], seed)
-        return tf.transpose(h, [1, 0, 2, 3])
-
-
-class AWGNChannel(ChannelModel):
-    """No fading: H is the identity (ones on the diagonal, where the numbers of antennas differ)."""
-
-    def call(self, batch_size: Any, num_realisations: int, seed: Any) -> tf.Tensor:
-        eye = tf.eye(self.num_rx_ant, self.num_tx_ant, dtype=tf.complex64)
-        return tf.tile(eye[None, None], [batch_size, num_realisations, 1, 1])
-
+__all__ = ["CHANNELS", "AWGNChannel", "ChannelModel", "RayleighChannel", "complex_normal", "make_channel"]
 
 CHANNELS = {"rayleigh": RayleighChannel, "awgn": AWGNChannel}
+MAX_DEVIATION = 0.05  # of E|h|² from what the model stands for: 0.2 dB
+
+
+class NormalizedChannel(ChannelModel):
+    """A model whose matrices are all multiplied by one number, so that E|h|² is what the model stands for."""
+
+    def __init__(self, model: ChannelModel, gain: float) -> None:
+        super().__init__(model.num_rx_ant, model.num_tx_ant)
+        self.model, self.gain = model, gain
+
+    @property
+    def expected_energy(self) -> float:
+        return self.model.expected_energy
+
+    def call(self, batch_size: Any, num_realisations: int, seed: Any) -> tf.Tensor:
+        h = self.model(batch_size, num_realisations, seed)
+        return tf.cast(tf.cast(h, tf.complex128) * self.gain, h.dtype)
 
 
 def make_channel(settings: LinkSettings) -> ChannelModel:
-    """The channel model that the settings name."""
-    return resolve(settings.channel, CHANNELS, "channel")(
-        num_rx_ant=settings.num_rx_ant, num_tx_ant=settings.num_tx_ant
-    )
+    """The channel model that the settings name, its contract checked and its E|h|² measured.
+
+    Raises
+    ------
+    UserError for an unknown model, one that breaks the contract of :class:`ChannelModel`, and one whose E|h|² is more than
+    5 % off, unless ``normalize_channel`` is set.
+    """
+    name, antennas = settings.channel, (settings.num_rx_ant, settings.num_tx_ant)
+    cls: Any = resolve(name, CHANNELS, "channel")
+    model: ChannelModel
+    if not (isinstance(cls, type) and issubclass(cls, ChannelModel)):
+        raise UserError(
+            f"channel = {name!r}: not a channel model; write a subclass of sc_sionna.phy.channels.ChannelModel"
+        )
+    make: Any = cls  # the check above makes it a type that type checkers take for unhashable
+    measured = measure_energy(make, name, *antennas)
+    model = cls(num_rx_ant=antennas[0], num_tx_ant=antennas[1])
+    ratio = measured / model.expected_energy
+    if settings.normalize_channel and ratio > 0:
+        model = NormalizedChannel(model, ratio**-0.5)
+    elif not abs(ratio - 1.0) <= MAX_DEVIATION:
+        decibels = f"{10 * log10(ratio):+.1f} dB" if ratio > 0 else "without end"
+        raise UserError(
+            f"channel = {name!r}: E|h|² = {measured:.4g}, {model.expected_energy:.4g} within 5 % is wanted: the SNR would "
+            f"be off by {decibels}; correct the model, or set link.normalize_channel = true"
+        )
+    model.mean_energy = measured
+    return model

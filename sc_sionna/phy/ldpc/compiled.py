@@ -15,6 +15,15 @@ def _jit(function: Function, cache: bool) -> Function:
     return numba.njit(function, nogil=True, boundscheck=False, error_model="numpy", cache=cache)
 
 
+def inlined(function: Function) -> Function:
+    """A function that compiled loops of the same file call; machine code is made where it is called.
+
+    It must be one of the module. In a loop's closure it would be part of the key under which Numba keeps the loop, and every
+    process has another one for it, so that nothing would ever be found again.
+    """
+    return _jit(function, cache=False)
+
+
 def compile_cached(define: Callable[[Callable[[Function], Function]], Function], signature: Any) -> Function:
     """The function that ``define(jit)`` makes with the decorator it is given, compiled for ``signature``.
 

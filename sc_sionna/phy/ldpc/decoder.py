@@ -43,7 +43,7 @@ def ldpc_encoder(k: int, n: int, num_bits_per_symbol: int | None = None) -> LDPC
             f"num_bits_per_symbol = {num_bits_per_symbol}: must divide n = {n}; choose n as a multiple of it"
         )
     try:
-        return LDPC5GEncoder(k, n, num_bits_per_symbol=num_bits_per_symbol)
+        return LDPC5GEncoder(k, n, num_bits_per_symbol=num_bits_per_symbol, precision="single")
     except ValueError as error:
         raise UserError(f"k = {k}, n = {n}: {error}; see TS 38.212, clause 5.3.2") from None
 
@@ -91,12 +91,15 @@ class DecoderResult:
     """What the decoder knows about each frame.
 
     ``bits`` uint8 ``[..., k]``; ``soft`` float32 ``[..., k]`` logits ln P(1)/P(0) in steps of 1/4 within ±32, or None if
-    not asked for; ``parity_ok`` bool ``[...]``, true if and only if all parity checks hold; ``iterations`` int32
-    ``[...]``. With ``return_infobits = false`` n takes the place of k.
+    not asked for; ``decided`` bool ``[...]``, true if and only if what arrived decides every information bit: its posterior
+    is not 0, or all checks hold and one whose other bits are decided gives it (an undecided bit is 0 by default);
+    ``parity_ok`` bool ``[...]``, true if and only if the frame is decided and all parity checks hold, so that an erased
+    frame is no codeword; ``iterations`` int32 ``[...]``. With ``return_infobits = false`` n takes the place of k.
     """
 
     bits: np.ndarray
     soft: np.ndarray | None
+    decided: np.ndarray
     parity_ok: np.ndarray
     iterations: np.ndarray
 
@@ -162,11 +165,12 @@ class LayeredLDPCDecoder(Block):
         bits = np.empty((len(frames), len(self._out_var)), np.uint8)
         values = np.empty((len(frames) if soft else 0, len(self._out_var)), np.float32)
         nothing = np.empty((0, len(self._out_var)), np.float32)
-        parity, iterations = self._run(frames, bits, nothing, values)
+        decided, parity, iterations = self._run(frames, bits, nothing, values)
         shape = np.shape(llr)[:-1]
         return DecoderResult(
             bits=bits.reshape(*shape, len(self._out_var)),
             soft=values.reshape(*shape, len(self._out_var)) if soft else None,
+            decided=decided.reshape(shape),
             parity_ok=parity.reshape(shape),
             iterations=iterations.reshape(shape),
         )
@@ -206,10 +210,11 @@ class LayeredLDPCDecoder(Block):
 
     def _run(
         self, frames: np.ndarray, bits: np.ndarray, bits_float: np.ndarray, soft: np.ndarray
-    ) -> tuple[np.ndarray, np.ndarray]:
-        parity, iterations = np.empty(len(frames), np.bool_), np.empty(len(frames), np.int32)
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        decided, parity = np.empty(len(frames), np.bool_), np.empty(len(frames), np.bool_)
+        iterations = np.empty(len(frames), np.int32)
         if len(frames) == 0:
-            return parity, iterations
+            return decided, parity, iterations
         kernel, counter = decode_frames_kernel(), np.zeros(1, np.int64)
 
         def work() -> int:
@@ -217,9 +222,9 @@ class LayeredLDPCDecoder(Block):
             try:
                 return kernel(
                     frames, frames.view(np.uint32), counter, self.graph.runs, self.graph.var, self._target,
-                    self._out_var, self.graph.num_var, self.num_iter, self._early_stop,
+                    self._out_var, self.graph.num_var, self.graph.k, self.num_iter, self._early_stop,
                     scratch.post, scratch.msg, scratch.stage, scratch.words, scratch.keep,
-                    bits, bits_float, soft, parity, iterations,
+                    bits, bits_float, soft, parity, decided, iterations,
                 )  # fmt: skip
             finally:
                 with self._lock:
@@ -233,7 +238,7 @@ class LayeredLDPCDecoder(Block):
                 f"llr[{bad}, {position}] = {frames[bad, position]}: LLRs must be finite; "
                 "check the noise variance, or clip them (beyond ±8.25 nothing changes)"
             )
-        return parity, iterations
+        return decided, parity, iterations
 
     def _take_scratch(self) -> Scratch:
         with self._lock:

@@ -1,9 +1,10 @@
 """The compiled loop of the layered LDPC decoder: load frames into lanes, iterate, check, unload, refill.
 
-Each lane counts its own iterations. A frame leaves at the first iteration after which all its parity checks hold, or
-at the last one; its decisions are captured there, and waiting frames take over idle lanes once ``REFILL`` of them make a
-pass over the posteriors worth it. Several threads may run the loop on the same batch: they draw frames from one
-atomic counter and write to disjoint rows of the outputs.
+Each lane counts its own iterations. A frame leaves at the first iteration after which all its parity checks hold and every
+information bit is decided, or at the last one. A posterior of 0 decides nothing, and the default bit 0 would satisfy every
+check of an erased frame. A frame's decisions are captured where it leaves, and waiting frames take over idle lanes once
+``REFILL`` of them make a pass over the posteriors worth it. Several threads may run the loop on the same batch: they draw
+frames from one atomic counter and write to disjoint rows of the outputs.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ import numba
 import numpy as np
 
 from sc_sionna.phy.ldpc import simd
-from sc_sionna.phy.ldpc.compiled import compile_cached
+from sc_sionna.phy.ldpc.compiled import compile_cached, inlined
 from sc_sionna.phy.ldpc.simd import (
     CHANNEL_MAX,
     LANES,
@@ -28,38 +29,69 @@ from sc_sionna.phy.ldpc.simd import (
     failing_lanes,
     fetch_add,
     load_lanes,
+    undecided_lanes,
     update_checks,
 )
 
 REFILL = 8  # idle lanes that make loading new frames worth a pass over the posteriors
 CHUNK = 64  # checks between two looks at whether every lane has already failed the parity test
 
+FEW = 8  # bits of posterior 0, at most, that are looked at one by one: an erased frame has many more
+
+
+@inlined
+def quantise(llr: np.ndarray, bits: np.ndarray, stage: np.ndarray) -> bool:
+    """One frame of logits as units (positive: bit 0) into ``stage``; false if a value is not finite."""
+    largest = np.uint32(0)
+    for j in range(llr.shape[0]):
+        largest = max(largest, bits[j] & np.uint32(0x7FFFFFFF))
+    if largest >= np.uint32(0x7F800000):  # the exponent of infinity and NaN
+        return False
+    for j in range(llr.shape[0]):
+        unit = llr[j] * np.float32(-SCALE)
+        unit = np.float32(-CHANNEL_MAX) if unit < np.float32(-CHANNEL_MAX) else unit
+        unit = np.float32(CHANNEL_MAX) if unit > np.float32(CHANNEL_MAX) else unit
+        unit += np.float32(0.5) if unit >= np.float32(0.0) else np.float32(-0.5)
+        stage[j] = np.int8(np.int32(unit))  # the conversion truncates
+    return True
+
+
+@inlined
+def unpack(words: np.ndarray, lane: np.uint32, bits: np.ndarray) -> None:
+    """Bit ``lane`` of every word, as 0 and 1 of any type."""
+    for j in range(bits.shape[0]):
+        bits[j] = np.int32((words[j] >> lane) & np.uint32(1))
+
+
+@inlined
+def decided_by_checks(post: np.ndarray, var: np.ndarray, runs: np.ndarray, num_info: int, lane: int) -> bool:
+    """Whether each information bit of posterior 0 follows from a check whose other bits are decided."""
+    undecided = 0
+    for v in range(num_info):
+        if post[v * LANES + lane] == 0:
+            undecided += 1
+            if undecided > FEW:
+                return False
+    for v in range(num_info):
+        follows = post[v * LANES + lane] != 0
+        for i in range(runs.shape[0]):
+            check = 0
+            while check < runs[i, 1] and not follows:
+                first = runs[i, 0] + check * runs[i, 2]
+                here, others = False, True
+                for e in range(first, first + runs[i, 2]):
+                    if var[e] == v:
+                        here = True
+                    elif post[var[e] * LANES + lane] == 0:
+                        others = False
+                follows = here and others
+                check += 1
+        if not follows:
+            return False
+    return True
+
 
 def _define(fingerprint: int, jit: Callable[[Callable[..., Any]], Callable[..., Any]]) -> Callable[..., Any]:
-    def quantise(llr: np.ndarray, bits: np.ndarray, stage: np.ndarray) -> bool:
-        """One frame of logits as units (positive: bit 0) into ``stage``; false if a value is not finite."""
-        largest = np.uint32(0)
-        for j in range(llr.shape[0]):
-            largest = max(largest, bits[j] & np.uint32(0x7FFFFFFF))
-        if largest >= np.uint32(0x7F800000):  # the exponent of infinity and NaN
-            return False
-        for j in range(llr.shape[0]):
-            unit = llr[j] * np.float32(-SCALE)
-            unit = np.float32(-CHANNEL_MAX) if unit < np.float32(-CHANNEL_MAX) else unit
-            unit = np.float32(CHANNEL_MAX) if unit > np.float32(CHANNEL_MAX) else unit
-            unit += np.float32(0.5) if unit >= np.float32(0.0) else np.float32(-0.5)
-            stage[j] = np.int8(np.int32(unit))  # the conversion truncates
-        return True
-
-    quantise = jit(quantise)
-
-    def unpack(words: np.ndarray, lane: np.uint32, bits: np.ndarray) -> None:
-        """Bit ``lane`` of every word, as 0 and 1 of any type."""
-        for j in range(bits.shape[0]):
-            bits[j] = np.int32((words[j] >> lane) & np.uint32(1))
-
-    unpack = jit(unpack)
-
     def decode_frames(
         llr: np.ndarray,  # [M, n] float32 logits
         llr_bits: np.ndarray,  # the same memory as uint32
@@ -69,6 +101,7 @@ def _define(fingerprint: int, jit: Callable[[Callable[..., Any]], Callable[..., 
         target: np.ndarray,  # [blocks * LANES] int32: the variable of each received position
         out_var: np.ndarray,  # [outputs] int32: the variable of each output
         num_var: int,
+        num_info: int,  # information bits, the first variables
         num_iter: int,
         early_stop: bool,
         post: np.ndarray,  # scratch, see Scratch
@@ -80,6 +113,7 @@ def _define(fingerprint: int, jit: Callable[[Callable[..., Any]], Callable[..., 
         hard_float: np.ndarray,  # [M, outputs] float32, or no rows
         soft: np.ndarray,  # [M, outputs] float32, or no rows
         parity: np.ndarray,  # [M] bool
+        decided: np.ndarray,  # [M] bool
         iterations: np.ndarray,  # [M] int32
     ) -> int:
         """Decode frames until none is left; the index of a frame with a non-finite LLR, or −1."""
@@ -142,6 +176,14 @@ def _define(fingerprint: int, jit: Callable[[Callable[..., Any]], Callable[..., 
             leaving = last
             if early_stop:
                 leaving |= active & ~failed
+            undecided = np.uint32(0)
+            if leaving != 0:  # a look that only frames about to leave cost
+                undecided = undecided_lanes(post, num_info) & leaving
+                held = undecided & ~failed  # a bit can follow from the checks only where they hold
+                for lane in range(LANES):
+                    if (held >> np.uint32(lane)) & one and decided_by_checks(post, var, runs, num_info, lane):
+                        undecided &= ~(one << np.uint32(lane))
+                leaving = (leaving & ~undecided) | last
             if leaving != 0:
                 capture_signs(post, out_var, words, leaving, num_output)
                 for lane in range(LANES):
@@ -149,7 +191,8 @@ def _define(fingerprint: int, jit: Callable[[Callable[..., Any]], Callable[..., 
                         frame = frame_of[lane]
                         captured[lane] = frame
                         frame_of[lane] = -1
-                        parity[frame] = ((failed >> np.uint32(lane)) & one) == 0
+                        decided[frame] = ((undecided >> np.uint32(lane)) & one) == 0
+                        parity[frame] = decided[frame] and ((failed >> np.uint32(lane)) & one) == 0
                         iterations[frame] = count[lane]
                         if soft.shape[0] > 0:
                             for j in range(num_output):
@@ -169,8 +212,8 @@ def decode_frames_kernel() -> Callable[..., Any]:
     f2d, u2d, b2d, r2d = (numba.types.Array(t, 2, "C") for t in (numba.float32, numba.uint32, numba.uint8, numba.int64))
     boolean = numba.types.Array(numba.boolean, 1, "C")
     signature = numba.int64(
-        f2d, u2d, i64, r2d, i32, i32, i32, *(numba.int64,) * 2, numba.boolean,
-        i8, i8, i8, u32, i8, b2d, f2d, f2d, boolean, i32,
+        f2d, u2d, i64, r2d, i32, i32, i32, *(numba.int64,) * 3, numba.boolean,
+        i8, i8, i8, u32, i8, b2d, f2d, f2d, boolean, boolean, i32,
     )  # fmt: skip
     return compile_cached(lambda jit: _define(fingerprint, jit), signature)
 

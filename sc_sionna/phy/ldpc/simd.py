@@ -167,6 +167,22 @@ def failing_lanes(typingctx, post, var, first, count, degree):  # type: ignore[n
 
 
 @intrinsic
+def undecided_lanes(typingctx, post, count):  # type: ignore[no-untyped-def]
+    """Bit l is set if one of the first ``count`` posteriors of lane l is 0: nothing that arrived decides that bit."""
+    sig = types.uint32(post, types.int64)
+
+    def codegen(context: Any, builder: ir.IRBuilder, sig: Any, args: Any) -> ir.Value:
+        post_rows = _data(context, builder, sig, args, 0)
+        least = cgutils.alloca_once_value(builder, _const(-1))  # of the unsigned magnitudes: 0 once a posterior was 0
+        with cgutils.for_range(builder, args[1]) as loop:
+            row = _load(builder, builder.gep(post_rows, [loop.index]))
+            builder.store(_call(builder, "umin", builder.load(least), row), least)
+        return builder.bitcast(builder.icmp_signed("==", builder.load(least), _const(0)), _I32)
+
+    return sig, codegen
+
+
+@intrinsic
 def capture_signs(typingctx, post, var, words, lanes, count):  # type: ignore[no-untyped-def]
     """Hard decisions of the lanes in the bit mask ``lanes``: bit l of ``words[j]`` = (post[var[j], l] < 0), j < count."""
     sig = types.void(post, var, words, types.uint32, types.int64)

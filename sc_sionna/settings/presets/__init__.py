@@ -12,15 +12,13 @@ from sc_sionna.settings.presets import cifar10, digits, paper
 # JSCC sees every patch and sends as many symbols as the coded masked VQ-VAE: see `make_preset`.
 _CODECS: dict[str, dict[str, Any]] = {
     "masked-vqvae": {},
-    "masked-vqvae+fim": {
-        "importance": {"layers": (0, 1)},
-        "codebook": {"orthogonality_weight": 0.1},
-        "similarity": {"weight": 0.01},
-    },
+    "masked-vqvae+fim": {"importance": {"layers": (0, 1)}},
     "jscc": {"bottleneck": "analog", "masking": {"ratio": 0.0}},
-    "jpeg-ldpc": {"bottleneck": "none", "masking": {"ratio": 0.0}},
+    "jpeg-ldpc": {"bottleneck": "none", "masking": {"ratio": 0.0}, "decoder": {"knows_snr": False}},
 }
-_TRAIN: dict[str, dict[str, Any]] = {"jpeg-ldpc": {"channel": "none", "pretrain_epochs": 0}}
+_TRAIN: dict[str, dict[str, Any]] = {
+    "jpeg-ldpc": {"channel": "none", "pretrain_epochs": 0, "snr_range_db": None, "reconstruction_weight": 0.0}
+}
 SCHEMES: dict[str, tuple[str, bool]] = {  # scheme → its codec, and whether it is trained against semantic noise
     f"{codec}{'+at' if adversarial else ''}": (codec, adversarial) for codec in _CODECS for adversarial in (False, True)
 }

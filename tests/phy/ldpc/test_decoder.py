@@ -321,3 +321,58 @@ def test_works_without_a_writable_cache(tmp_path):
     done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, timeout=240)
     assert done.returncode == 0, done.stderr
     assert done.stdout.split() == ["NullCache"]
+
+
+@pytest.mark.parametrize(("k", "n", "qam"), [(100, 200, None), (784, 1568, 4), (12, 60, 2), (1000, 1100, None)])
+def test_an_erased_frame_is_no_codeword(k, n, qam):
+    """The all-zero word satisfies every check: a decoder that sees nothing must not take it for what was sent."""
+    encoder = encoder_of(k, n, qam)
+    below_a_unit = np.random.default_rng(0).uniform(-0.12, 0.12, (40, n))  # quantised to 0
+    one_end = np.zeros((1, n))
+    one_end[0, : n // 4] = -8.0  # a quarter of the all-zero word; the rest is lost
+    llr = np.concatenate([np.zeros((3, n)), below_a_unit, one_end]).astype(np.float32)
+    for early_stop in (True, False):
+        result = LayeredLDPCDecoder(encoder, num_iter=5, early_stop=early_stop).decode(llr)
+        assert not result.parity_ok.any()
+        assert not result.decided.any()
+    sent = LayeredLDPCDecoder(encoder).decode(np.full((1, n), -4.0, np.float32))
+    assert sent.parity_ok.all()
+    assert sent.decided.all()
+    assert not sent.bits.any()
+
+
+def test_erasures_that_the_checks_fill_in_are_decided():
+    encoder = encoder_of(100, 200)
+    rng = np.random.default_rng(4)
+    bits = rng.integers(0, 2, (200, 100)).astype(np.float32)
+    llr = 8 * encoder(bits).numpy() - 4
+    for row in llr:
+        row[rng.choice(200, 20, replace=False)] = 0.0
+    result = LayeredLDPCDecoder(encoder).decode(llr)
+    np.testing.assert_array_equal(result.bits, bits)
+    assert result.parity_ok.all()
+    assert result.decided.all()
+    result = LayeredLDPCDecoder(encoder).decode(np.where(rng.random(llr.shape) < 0.8, 0.0, llr))
+    assert not (result.parity_ok & (result.bits != bits).any(axis=1)).any()  # 40 of 200 bits name no word of 100
+    assert not result.parity_ok.any()
+
+
+def test_the_compiled_loop_is_found_again_by_the_next_process(tmp_path):
+    """And compiled anew where the vector instructions, which are compiled into it, have changed."""
+    program = (
+        "import zlib\n"
+        "from sc_sionna.phy.ldpc import kernels\n"
+        "changed = {changed}\n"
+        "if changed:\n"
+        "    kernels.zlib = type('edited', (), {{'crc32': staticmethod(lambda data: zlib.crc32(data) ^ 1)}})\n"
+        "print(len(kernels.decode_frames_kernel().stats.cache_hits))\n"
+    )
+    environment = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path)}
+    hits = [
+        subprocess.run(
+            [sys.executable, "-c", program.format(changed=changed)],
+            env=environment, capture_output=True, text=True, check=True, timeout=240,
+        ).stdout.strip()
+        for changed in (False, False, True)
+    ]  # fmt: skip
+    assert hits == ["0", "1", "0"]

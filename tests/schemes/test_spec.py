@@ -2,28 +2,33 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import tomllib
 from pathlib import Path
 
 import numpy as np
 import pytest
+from pydantic import TypeAdapter
 
 from sc_sionna.core.errors import UserError
 from sc_sionna.experiments.accuracy import AccuracyExperiment, AccuracySettings
 from sc_sionna.schemes import (
     CHANGEABLE,
+    SCHEME_NAMES,
     MaskedVqvaeScheme,
-    SystemName,
+    SchemeSpec,
+    Spec,
     describe_scheme,
     make_scheme,
-    parse_system,
-    split_schemes,
+    parse_schemes,
+    specs,
     trained_schemes,
 )
 from sc_sionna.schemes.jpeg import JpegSettings
 from sc_sionna.semantic.weights import PACKAGED, read_description
 from sc_sionna.settings import LinkSettings
+from sc_sionna.settings.presets import SCHEMES
 
 
 def copy_weights(name: str, target: Path) -> Path:
@@ -34,25 +39,45 @@ def copy_weights(name: str, target: Path) -> Path:
 
 
 @pytest.mark.parametrize(
-    ("name", "parts"),
+    ("text", "parts"),
     [
-        ("masked-vqvae", SystemName("masked-vqvae", None, {})),
-        ("masked-vqvae+fim+at", SystemName("masked-vqvae+fim+at", None, {})),
-        ("masked-vqvae@J16", SystemName("masked-vqvae", "J16", {})),
-        ("jpeg-ldpc@mine", SystemName("jpeg-ldpc", "mine", {})),
-        ("masked-vqvae[masking.ratio=0.25]", SystemName("masked-vqvae", None, {"masking": {"ratio": 0.25}})),
+        ("masked-vqvae", {}),
+        ("masked-vqvae+at", {"adversarial": True}),
+        ("masked-vqvae+fim+at", {"scheme": "masked-vqvae+fim", "adversarial": True}),
+        ("masked-vqvae@J16", {"variant": "J16"}),
+        ("jpeg-ldpc@mine", {"scheme": "jpeg-ldpc", "variant": "mine"}),
+        ("masked-vqvae[masking.ratio=0.25]", {"overrides": {"masking": {"ratio": 0.25}}}),
         (
             "masked-vqvae+fim@v1.2[importance.threshold=0.5,importance.form=class,similarity.threshold=null]",
-            SystemName(
-                "masked-vqvae+fim",
-                "v1.2",
-                {"importance": {"threshold": 0.5, "form": "class"}, "similarity": {"threshold": None}},
-            ),
+            {
+                "scheme": "masked-vqvae+fim",
+                "variant": "v1.2",
+                "overrides": {"importance": {"threshold": 0.5, "form": "class"}, "similarity": {"threshold": None}},
+            },
         ),
     ],
 )
-def test_names_and_their_parts(name: str, parts: SystemName) -> None:
-    assert parse_system(name) == parts
+def test_a_text_and_its_value(text: str, parts: dict) -> None:
+    spec = SchemeSpec(**{"scheme": "masked-vqvae", **parts})
+    assert SchemeSpec.parse(text) == spec
+    assert spec.label == spec.text == text
+    assert SchemeSpec(**json.loads(json.dumps(spec.model_dump()))) == spec
+    settings = AccuracySettings(systems=(text,))
+    assert settings.schemes == (spec,)
+    assert AccuracySettings(**json.loads(json.dumps(settings.model_dump()))) == settings
+
+
+def test_a_label_is_words_alone() -> None:
+    named = SchemeSpec(scheme="masked-vqvae", variant="J16", label="sixteen codes")
+    assert AccuracySettings(schemes=(named, "masked-vqvae@J16")).labels == ("sixteen codes", "masked-vqvae@J16")
+    changed = named.overridden(masking={"ratio": 0.0})
+    assert changed.label == "masked-vqvae@J16[masking.ratio=0]"
+    assert changed.overridden(masking={"rule": "uniform"}).overrides == {"masking": {"ratio": 0.0, "rule": "uniform"}}
+    assert TypeAdapter(Spec).validate_python("jscc") == SchemeSpec(scheme="jscc")
+
+
+def test_every_scheme_has_a_preset() -> None:
+    assert tuple(SCHEMES) == SCHEME_NAMES
 
 
 @pytest.mark.parametrize(
@@ -77,7 +102,7 @@ def test_names_and_their_parts(name: str, parts: SystemName) -> None:
     ],
 )
 def test_names_that_cannot_work_are_one_line(name: str, words: str) -> None:
-    for call in (lambda: parse_system(name), lambda: AccuracySettings(systems=(name,))):
+    for call in (lambda: SchemeSpec.parse(name), lambda: AccuracySettings(systems=(name,))):
         with pytest.raises(UserError) as caught:
             call()
         assert words in str(caught.value)
@@ -104,14 +129,18 @@ def test_settings_are_checked_as_the_codecs_own(name: str, words: str) -> None:
 
 def test_lists_of_names_are_split_outside_brackets() -> None:
     text = "masked-vqvae[masking.ratio=0.5,masking.rule=uniform],jscc@a,jpeg-ldpc"
-    assert split_schemes(text) == ("masked-vqvae[masking.ratio=0.5,masking.rule=uniform]", "jscc@a", "jpeg-ldpc")
+    assert tuple(spec.label for spec in parse_schemes(text)) == (
+        "masked-vqvae[masking.ratio=0.5,masking.rule=uniform]",
+        "jscc@a",
+        "jpeg-ldpc",
+    )
     energy = ",".join(["1"] * 64)
     name = f"masked-vqvae[masking.rule=uniform,masking.ratio=0.5,masking.noise_energy={energy}]"
     with pytest.raises(UserError, match="'1' is not a setting"):  # a list is in brackets of its own
-        parse_system(name)
+        SchemeSpec.parse(name)
     listed = f"masked-vqvae[masking.noise_energy=[{energy}],masking.rule=noise-related]"
-    assert split_schemes(f"{listed},jscc") == (listed, "jscc")
-    assert parse_system(listed).changes == {"masking": {"noise_energy": [1] * 64, "rule": "noise-related"}}
+    assert parse_schemes(f"{listed},jscc") == specs((listed, "jscc"))
+    assert SchemeSpec.parse(listed).overrides == {"masking": {"noise_energy": [1] * 64, "rule": "noise-related"}}
     preset, _ = describe_scheme(listed, "digits")
     assert preset.codec.masking.noise_energy == (1.0,) * 64
 
@@ -121,7 +150,7 @@ def test_what_can_be_changed_leaves_every_weight_its_shape() -> None:
         "masked-vqvae[masking.ratio=0.25,masking.rule=noise-related,similarity.threshold=0.9,importance.form=class,"
         f"masking.noise_energy=[{','.join(['1'] * 64)}],importance.threshold=0,masking.temperature=2]"
     )
-    changes = parse_system(name).changes
+    changes = SchemeSpec.parse(name).overrides
     assert {f"{group}.{member}" for group, members in changes.items() for member in members} == set(CHANGEABLE)
     preset, _ = read_description(None, "digits", "masked-vqvae")
     system = make_scheme(name, "digits", LinkSettings(), JpegSettings(), lambda: np.zeros((32, 32, 3), np.uint8))
@@ -131,7 +160,7 @@ def test_what_can_be_changed_leaves_every_weight_its_shape() -> None:
     for a, b in zip(system.codec.variables, plain.codec.variables, strict=True):
         np.testing.assert_array_equal(a.numpy(), b.numpy())
     assert system.name == name
-    assert system.codec.settings == preset.codec.with_(**parse_system(name).changes)
+    assert system.codec.settings == preset.codec.with_(**changes)
     assert plain.codec.settings == preset.codec
     assert system.codec.payload_length == 48 * 6
 
@@ -151,12 +180,12 @@ def test_a_variant_has_weights_and_a_hash_of_its_own(tmp_path: Path) -> None:
 
 
 def test_trained_schemes_are_those_with_both_files(tmp_path: Path) -> None:
-    assert {"masked-vqvae", "jpeg-ldpc"} <= set(trained_schemes("digits"))
-    assert trained_schemes("mnist") == ()
+    assert {"masked-vqvae", "jpeg-ldpc"} <= set(trained_schemes("digits", None, SCHEME_NAMES))
+    assert trained_schemes("mnist", None, SCHEME_NAMES) == ()
     weights = copy_weights("digits-jpeg-ldpc", tmp_path)
-    assert trained_schemes("digits", weights) == ("jpeg-ldpc",)
+    assert trained_schemes("digits", weights, SCHEME_NAMES) == ("jpeg-ldpc",)
     (weights / "digits-jpeg-ldpc.json").unlink()
-    assert trained_schemes("digits", weights) == ()
+    assert trained_schemes("digits", weights, SCHEME_NAMES) == ()
 
 
 def test_the_package_ships_variants_too() -> None:

@@ -1,0 +1,65 @@
+"""The analog link: complex symbols in and out, over the precoder, channel and equaliser of the digital link.
+
+symbols ─ P ─▶ y = H P x + n (+ interference) ─▶ LMMSE ─▶ symbols
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import tensorflow as tf
+from sionna.phy import Block
+
+from sc_sionna.core.errors import UserError
+from sc_sionna.phy.mimo import MimoChannel, interference_of_link, no_per_image, seed_of_link
+from sc_sionna.phy.snr import noise_variance
+from sc_sionna.settings import LinkSettings
+
+
+class AnalogLink(Block):
+    """Complex symbols over the same precoder, channel and equaliser; differentiable with respect to the symbols.
+
+    Input
+    -----
+    x : [B, U, S], complex64, mean power 1 per symbol (the scheme normalises)
+    snr_db, seed, interference : as for :class:`~sc_sionna.phy.link.DigitalLink`; inside ``tf.function`` they may be tensors
+
+    Output
+    ------
+    x_hat : [B, U, S], complex64, x plus noise of variance ``no_eff``
+    no_eff : [B, U, S], float32
+    """
+
+    def __init__(self, settings: LinkSettings, num_channel_uses: int) -> None:
+        super().__init__(precision="single")
+        if num_channel_uses < 1:
+            raise UserError(f"num_channel_uses = {num_channel_uses}: at least 1 is needed")
+        self.settings = settings
+        self.mimo = MimoChannel(settings, num_channel_uses)
+
+    def call(self, x: Any, snr_db: Any, seed: Any, interference: Any = None) -> tuple[tf.Tensor, tf.Tensor]:
+        x = tf.convert_to_tensor(x)
+        if x.shape[1:] != (self.mimo.num_uses, self.settings.num_streams):
+            raise UserError(
+                f"x of shape {tuple(x.shape)}: [batch, {self.mimo.num_uses}, {self.settings.num_streams}] is wanted"
+            )
+        y, w, no_eff = self._propagate(x, snr_db, seed)
+        interference = interference_of_link(interference, tuple(y.shape))
+        if interference is not None:
+            y = y + interference
+        return tf.squeeze(tf.matmul(w, y[..., None]), -1), no_eff
+
+    def received(self, x: Any, snr_db: Any, seed: Any) -> tuple[tf.Tensor, tf.Tensor]:
+        """What reaches the antennas: y ``[B, U, rx]``, and the LMMSE filter ``[B, U, S, rx]``; inputs as for ``call``."""
+        y, w, _ = self._propagate(tf.convert_to_tensor(x), snr_db, seed)
+        return y, w
+
+    def _propagate(self, x: tf.Tensor, snr_db: Any, seed: Any) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+        batch_size = tf.shape(x)[0] if x.shape[0] is None else x.shape[0]
+        no = no_per_image(noise_variance(snr_db), batch_size)
+        seed = seed_of_link(seed)
+        _, g, w, no_eff = self.mimo.draw(batch_size, no, seed)
+        realisation = self.mimo.realisation_of(tf.range(self.mimo.num_uses))
+        g, w, no_eff = (tf.gather(t, realisation, axis=1) for t in (g, w, no_eff))  # [B, U, ...]
+        y = tf.squeeze(tf.matmul(g, x[..., None]), -1) + tf.transpose(self.mimo.noise(batch_size, no, seed), [1, 0, 2])
+        return y, w, no_eff

@@ -1,0 +1,24 @@
+"""No fading."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import tensorflow as tf
+
+from sc_sionna.phy.channels.base import ChannelModel
+
+
+class AWGNChannel(ChannelModel):
+    """No fading: H is the identity (ones on the diagonal, where the numbers of antennas differ).
+
+    Each receive antenna hears one transmit antenna, so that E|h|² over all entries is the share of ones.
+    """
+
+    @property
+    def expected_energy(self) -> float:
+        return 1.0 / max(self.num_rx_ant, self.num_tx_ant)
+
+    def call(self, batch_size: Any, num_realisations: int, seed: Any) -> tf.Tensor:
+        eye = tf.eye(self.num_rx_ant, self.num_tx_ant, dtype=tf.complex64)
+        return tf.tile(eye[None, None], [batch_size, num_realisations, 1, 1])

@@ -1,0 +1,49 @@
+"""What every channel model is."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import Any
+
+import tensorflow as tf
+from sionna.phy import Block
+
+
+def complex_normal(shape: Any, seed: Any) -> tf.Tensor:
+    """Circularly symmetric complex Gaussian of variance 1 from a stateless seed ``[2]``: complex64."""
+    parts = tf.random.stateless_normal(tf.concat([shape, [2]], 0), seed, stddev=0.5**0.5)
+    return tf.complex(parts[..., 0], parts[..., 1])
+
+
+class ChannelModel(Block):
+    """Draws channel matrices. Subclasses write ``call``.
+
+    Input
+    -----
+    batch_size : int, number of images
+    num_realisations : int, fading realisations per image
+    seed : int32 [2], for ``tf.random.stateless_*``; the same seed gives the same matrices
+
+    Output
+    ------
+    h : [batch_size, num_realisations, num_rx_ant, num_tx_ant] (or 1 in place of num_realisations), complex64, E|h|² = 1
+
+    Attributes
+    ----------
+    expected_energy : float, the E|h|² over all entries that the model stands for; 1 for every fading model
+    mean_energy : float, the E|h|² that was measured when :func:`~sc_sionna.phy.channels.make_channel` built the model,
+        before any normalisation
+    """
+
+    def __init__(self, num_rx_ant: int, num_tx_ant: int) -> None:
+        super().__init__(precision="single")
+        self.num_rx_ant = num_rx_ant
+        self.num_tx_ant = num_tx_ant
+        self.mean_energy = float("nan")
+
+    @property
+    def expected_energy(self) -> float:
+        return 1.0
+
+    @abstractmethod
+    def call(self, batch_size: Any, num_realisations: int, seed: Any) -> tf.Tensor: ...

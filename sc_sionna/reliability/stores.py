@@ -1,0 +1,56 @@
+"""One flipped bit in a store: refused, or without effect on a result."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from sc_sionna.core import rng
+from sc_sionna.reliability.outcome import Outcome
+from sc_sionna.sweep import Point, PointResult, StopRule, run_sweep
+from sc_sionna.sweep.metrics import ACCURACY
+
+SETTINGS = {"kind": "reliability", "seed": 5}
+POINTS = [Point(name, snr_db, threat) for snr_db in (-3.0, 2.0) for name in ("a", "b") for threat in (None, "noise")]
+STOP = StopRule(half_width=0.03, errors=120, max_batches=8, min_batches=2)
+IMAGES = 40
+IN_COUNTS = 0.5  # the share of the flips that hit the text of a row's counts
+
+
+def evaluate(point: Point, batch: int) -> dict[str, int]:
+    """Images that are right with a probability of the point; the draws have the path (SNR, batch)."""
+    random = rng.generator(5, "reliability", point.snr_db, batch)
+    right = random.random(IMAGES) < 0.6 + point.snr_db / 10
+    return {"images": IMAGES, "correct": int(right.sum())}
+
+
+def run(store: Path, work: Callable[[Point, int], dict[str, int]] = evaluate) -> list[PointResult]:
+    """The sweep that all stores of this module are of."""
+    return run_sweep(
+        POINTS, work, store_path=store, run_settings=SETTINGS, stop=STOP, metric=ACCURACY,
+        crafted=lambda point, batch: None if point.threat is None else f"{point.system} {batch}",
+    )  # fmt: skip
+
+
+def flip_bits(count: int, random: np.random.Generator, folder: Path) -> Outcome:
+    """Flip ``count`` single bits of a finished store, half of them in counts, and go on with each damaged copy."""
+    path, outcome = folder / "s.sqlite", Outcome("stores, flipped bits")
+    expected = run(path)
+    whole = path.read_bytes()
+    text, counts = b'{"correct": ', []
+    at = whole.find(text)
+    while at >= 0:
+        counts += list(range(at + len(text), at + len(text) + 2))
+        at = whole.find(text, at + 1)
+    for _ in range(count):
+        place = int(random.choice(counts) if random.random() < IN_COUNTS else random.integers(len(whole)))
+        bit = int(random.integers(8))
+        damaged = bytearray(whole)
+        damaged[place] ^= 1 << bit
+        for file in folder.glob("s.sqlite*"):
+            file.unlink()
+        path.write_bytes(damaged)
+        outcome.add(f"bit {bit} of byte {place}", lambda: run(path) == expected)
+    return outcome

@@ -1,0 +1,28 @@
+"""The schemes by name. A name that is not here is a class of the user's own, ``module:Class``."""
+
+from __future__ import annotations
+
+from sc_sionna.core.plugins import resolve
+from sc_sionna.schemes.base import Scheme
+from sc_sionna.schemes.jpeg_ldpc import JpegLdpcScheme
+from sc_sionna.schemes.jscc import JsccScheme
+from sc_sionna.schemes.masked_vqvae import MaskedVqvaeScheme
+
+REGISTRY: dict[str, type[Scheme]] = {
+    "masked-vqvae": MaskedVqvaeScheme,
+    "masked-vqvae+fim": MaskedVqvaeScheme,
+    "jscc": JsccScheme,
+    "jpeg-ldpc": JpegLdpcScheme,
+}
+
+
+def scheme_class(name: str) -> type[Scheme]:
+    """The class of a scheme, with its capabilities; nothing is built.
+
+    Raises
+    ------
+    UserError
+        A name that neither the registry nor a module of the user's own has.
+    """
+    found: type[Scheme] = resolve(name, REGISTRY, "system")
+    return found

@@ -13,6 +13,7 @@ from sc_sionna.experiments.audit import AuditExperiment
 from sc_sionna.experiments.audit_settings import AuditSettings
 from sc_sionna.experiments.base import Experiment, SweepSettings
 from sc_sionna.experiments.codebook import CodebookExperiment, CodebookSettings
+from sc_sionna.experiments.content import ContentExperiment, ContentSettings
 from sc_sionna.experiments.error_rates import ErrorRateExperiment, ErrorRateSettings
 from sc_sionna.experiments.ldpc import LdpcExperiment, LdpcSettings
 from sc_sionna.experiments.overhead import OverheadExperiment, OverheadSettings
@@ -36,6 +37,7 @@ KINDS: dict[str, Kind] = {
     "robustness-audit": Kind(AuditSettings, AuditExperiment),
     "feature-activation": Kind(ActivationSettings, ActivationExperiment),
     "codebook-similarity": Kind(CodebookSettings, CodebookExperiment),
+    "codec-content": Kind(ContentSettings, ContentExperiment),
     "ldpc-decoders": Kind(LdpcSettings, LdpcExperiment),
     "overhead": Kind(OverheadSettings, OverheadExperiment),
     "validation": Kind(ValidationSettings, ValidationExperiment),

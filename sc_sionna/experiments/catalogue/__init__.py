@@ -20,6 +20,7 @@ NAMES = (
     "fig8_accuracy_vs_ssnr",
     "fig9_feature_activation",
     "fig10_codebook_similarity",
+    "codec_content",
     "ablation",
     "robustness_audit",
     "decoding_hard_vs_soft",

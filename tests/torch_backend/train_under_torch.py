@@ -63,3 +63,43 @@ def test_calibration_that_is_not_shipped_says_what_to_do():
 
     with pytest.raises(UserError, match="Sionna is not installed"):
         ensure_calibration(LinkSettings(), 777, [3.0], EXCHANGE)
+
+
+def test_parts_of_a_batch_side_by_side_give_the_same_step(tmp_path):
+    from sc_sionna.data import load
+    from sc_sionna.settings.presets import make_preset
+    from sc_sionna.training.loop import Trainer
+
+    images = load("digits", "train").head(96), load("digits", "val").head(16)
+    train = {"epochs": 1, "batch_size": 48, "val_repeats": 1, "reconstruction_weight": 0.2, "token_dropout": 0.5}
+    preset = make_preset("digits", "masked-vqvae", train=train)
+    lines: list[dict] = []
+    for workers in (1, 3):
+        Trainer(preset, *images, tmp_path / str(workers), lines.append, workers=workers).run()
+    one, three = lines
+    for name in ("task", "codebook", "reconstruction", "train_accuracy"):
+        np.testing.assert_allclose(three[name], one[name], rtol=2e-3, err_msg=name)
+    assert three["task"] != one["task"] or three["codebook"] != one["codebook"]  # the sums went another way
+
+
+def test_a_part_that_is_not_finite_spoils_the_step_of_all(tmp_path):
+    from sc_sionna.training.parallel import in_parts
+
+    def gradients_of(x, absent):
+        assert absent is None
+        finite = float(np.isfinite(x).all())
+        gradient = keras.ops.convert_to_tensor(np.where(finite, x.mean(), 0.0))
+        return ({"mean": x.mean()}, None, keras.ops.convert_to_tensor(x)), finite, [gradient, None]
+
+    import keras
+
+    x = np.arange(5.0)
+    aux, finite, gradients = in_parts(gradients_of, 2)(x, None)  # parts of 3 and 2
+    assert finite == 1
+    assert aux[0]["mean"] == 2.0
+    assert aux[1] is None
+    np.testing.assert_array_equal(keras.ops.convert_to_numpy(aux[2]), x)
+    assert float(gradients[0]) == 2.0
+    assert gradients[1] is None
+    _, finite, gradients = in_parts(gradients_of, 2)(np.array([0.0, 1.0, 2.0, np.nan, 4.0]), None)
+    assert (finite, float(gradients[0])) == (0.0, 0.0)

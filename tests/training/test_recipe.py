@@ -133,12 +133,13 @@ def test_continuous_epochs_that_leave_none_with_the_quantiser_are_refused(images
 
 def test_pretrained_weights_are_kept_and_start_every_scheme(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    small = {"encoder": {"dim": 16, "depth": 1, "num_heads": 2}, "decoder": {"dim": 16, "depth": 1, "num_heads": 2}}
+    small = {"encoder": {"dim": 16, "depth": 2, "num_heads": 2}, "decoder": {"dim": 16, "depth": 1, "num_heads": 2}}
     short = {"channel": "none", "val_repeats": 1, "batch_size": 32}
-    changes = [f"codec.{k}={v}" for k, v in small.items()] + [f"train.{k}={v}" for k, v in short.items()]
+    changes = [f"codec.{k}={json.dumps(v)}" for k, v in small.items()] + [f"train.{k}={v}" for k, v in short.items()]
 
     def train(system: str, *more: str, start: Path | None = None) -> None:
-        train_preset("digits", system, None, None, tmp_path / "out", tmp_path / system, [*changes, *more], 64, start,
+        train_preset("digits", system, None, None, tmp_path / "out", tmp_path / f"{system} {start is None}",
+                     [*changes, *more], 64, start,
                      False, True, 1, ["train"])  # fmt: skip
 
     train("masked-vqvae", "train.pretrain_epochs=2", "train.continuous_epochs=1", "train.epochs=0")
@@ -309,3 +310,8 @@ def test_the_reconstruction_term_is_a_weighted_share_of_the_pixels_variance() ->
         found = task_losses(model, flat, target, labels, keep, "classify", 0.0, 0.3)["reconstruction"]
         assert float(found) == pytest.approx(0.3, rel=0.02)
     assert "reconstruction" not in task_losses(model, outputs, pictures, labels, keep, "classify", 0.0)
+
+
+def test_parts_of_a_batch_are_for_pytorch(images: Parts, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="workers = 2: parts of a batch run side by side under KERAS_BACKEND=torch"):
+        Trainer(recipe(pretrain_epochs=0, continuous_epochs=0, epochs=1), *images, tmp_path, workers=2).run()

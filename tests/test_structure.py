@@ -9,7 +9,9 @@ import pytest
 
 PACKAGE = Path(__file__).resolve().parents[1] / "sc_sionna"
 FILES = sorted(PACKAGE.rglob("*.py"))
-MAX_LINES = 330
+MAX_LINES = 300
+MAX_FUNCTION = 80
+KERNELS = {"_define", "decode_frames"}  # compiled: a loop that cannot call out
 # The lines "import sionna" that only ask whether it is there
 PROBES = {"training/channel.py": {"sionna"}}
 
@@ -79,6 +81,44 @@ def test_nothing_imports_from_a_floor_above(path: Path) -> None:
 
 def test_no_module_needs_what_one_system_alone_has() -> None:
     assert not {name(p) for p in FILES if imported(ast.parse(p.read_text())) & {"fcntl", "msvcrt", "resource", "pwd"}}
+
+
+@pytest.mark.parametrize("path", FILES, ids=name)
+def test_a_function_fits_on_a_page(path: Path) -> None:
+    functions = [n for n in ast.walk(ast.parse(path.read_text())) if isinstance(n, ast.FunctionDef)]
+    long = [f.name for f in functions if (f.end_lineno or 0) - f.lineno + 1 > MAX_FUNCTION]
+    assert not set(long) - (KERNELS if name(path) == "phy/ldpc/kernels.py" else set())
+
+
+def test_modules_import_each_other_in_no_circle() -> None:
+    """Imports at the top of a module, by which circles are made; those within functions and for types alone are none."""
+    graph = {}
+    for path in FILES:
+        dotted = ".".join(("sc_sionna", *path.relative_to(PACKAGE).with_suffix("").parts)).removesuffix(".__init__")
+        found = set()
+        for node in ast.parse(path.read_text()).body:
+            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("sc_sionna"):
+                found |= {f"{node.module}.{alias.name}" for alias in node.names} | {node.module or ""}
+            elif isinstance(node, ast.Import):
+                found |= {alias.name for alias in node.names}
+        graph[dotted] = found
+    # a package's own parts are imported by its __init__, and they may name the package
+    graph = {m: {x for x in found if x in graph and x != m and not m.startswith(f"{x}.")} for m, found in graph.items()}
+    while graph:
+        free = [module for module, found in graph.items() if not found & set(graph)]
+        assert free, f"a circle among {', '.join(sorted(graph))}"
+        for module in free:
+            del graph[module]
+
+
+def test_no_name_of_a_scheme_or_an_attack_is_taken_apart() -> None:
+    """What a scheme or an attack can do is a value of its class; its name is parsed once, in schemes/spec.py."""
+    names = ("masked", "jscc", "jpeg", "label", "eq7", "apgd", "square")
+    for path in FILES:
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Call) and getattr(node.func, "attr", "") in ("startswith", "endswith"):
+                texts = [c.value for c in ast.walk(node) if isinstance(c, ast.Constant) and isinstance(c.value, str)]
+                assert not any(text.startswith(names) for text in texts), f"{name(path)}:{node.lineno}"
 
 
 @pytest.mark.parametrize("path", FILES, ids=name)

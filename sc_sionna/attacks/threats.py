@@ -233,3 +233,8 @@ def air_threat(ssnr_db: float, gaussian: bool = False, **values: Any) -> OverThe
     if gaussian:
         return GaussianThreat(attack=OverTheAirSettings(ssnr_db=ssnr_db, kind="gaussian", **values))
     return OverTheAirThreat(attack=OverTheAirSettings(ssnr_db=ssnr_db, **values))
+
+
+def paper_attack(draws: int) -> str:
+    """The name that an audit gives Eq. (7) with gradients averaged over so many draws."""
+    return f"eq7, {_several(draws, 'draw')}"

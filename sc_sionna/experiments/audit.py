@@ -13,6 +13,7 @@ from sc_sionna.attacks.ball import random_sign_noise
 from sc_sionna.attacks.checks import Finding, backward_pass, findings, gradient_health
 from sc_sionna.attacks.source import Crafted, SourceAttack, SourceAttackSettings
 from sc_sionna.attacks.suite import APGD_LOSSES, AdaptiveSuite
+from sc_sionna.attacks.threats import paper_attack
 from sc_sionna.attacks.victim import Victim
 from sc_sionna.core import rng
 from sc_sionna.core.errors import UserError
@@ -38,11 +39,6 @@ RELAXATIONS: dict[str, tuple[str, ...]] = {
     "codebook": ("straight-through", "soft", "unquantised"),
     "none": get_args(Backward),
 }
-
-
-def paper_attack(draws: int) -> str:
-    """Name of Eq. (7) with gradients averaged over so many draws."""
-    return f"eq7, {draws} draw" + ("s" if draws > 1 else "")
 
 
 class AuditExperiment(Experiment):

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
+from sc_sionna.attacks.threats import paper_attack
 from sc_sionna.figures import style
 from sc_sionna.sweep.record import PointRecord, Record
 
@@ -55,8 +56,9 @@ def plot_audit(record: Record, path: Path, title: str | None = None) -> None:
 
 def _bar(record: Record, system: str, number: int) -> PointRecord | None:
     """The point of a scheme that a bar shows: clean, its first attack by Eq. (7), its worst case."""
-    wanted = (lambda t: t is None, lambda t: t is not None and t.startswith("eq7"), lambda t: t == "worst case")[number]
-    return next((p for p in record.points if p.system == system and wanted(p.threat)), None)
+    draws = (*record.settings.get("paper_draws", ()), 1)  # 1 where a scheme draws nothing
+    wanted: tuple[str | None, ...] = ((None,), tuple(map(paper_attack, draws)), ("worst case",))[number]
+    return next((p for p in record.points if p.system == system and p.threat in wanted), None)
 
 
 def plot_checks(record: Record, path: Path, title: str | None = None) -> None:

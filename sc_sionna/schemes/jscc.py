@@ -30,7 +30,7 @@ from sc_sionna.schemes.victims import AnalogVictim
 from sc_sionna.semantic.codec import SemanticCodec, make_masking
 from sc_sionna.settings import LinkSettings
 from sc_sionna.tasks import make_task
-from sc_sionna.training.channel import AnalogChannel
+from sc_sionna.training.analog import AnalogChannel
 
 if TYPE_CHECKING:
     from sc_sionna.schemes.spec import SchemeSpec

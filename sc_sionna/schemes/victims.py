@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+import keras
 import numpy as np
 from keras import ops
 
-from sc_sionna.attacks.victim import CodecVictim, Sampler
+from sc_sionna.attacks.victim import CodecVictim, Sampler, sample_in_graph
 
 
 @dataclass(frozen=True, eq=False)
@@ -20,6 +21,10 @@ class AnalogVictim(CodecVictim):
     def draw(self, count: int, generator: np.random.Generator) -> tuple[np.ndarray, ...]:
         assert self.noise is not None
         return *super().draw(count, generator), self.noise(count, generator)
+
+    def draw_in_graph(self, count: Any, seed: keras.random.SeedGenerator) -> tuple[Any, ...]:
+        assert self.noise is not None
+        return *super().draw_in_graph(count, seed), sample_in_graph("noise", self.noise, count, seed)
 
     def outputs(self, images: Any, keep: Any, flips: Any = None) -> dict[str, Any]:
         snr_db = ops.full((ops.shape(images)[0],), self.snr_db or 0.0, dtype="float32")

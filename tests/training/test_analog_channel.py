@@ -9,7 +9,7 @@ from sc_sionna.core import rng
 from sc_sionna.core.errors import UserError
 from sc_sionna.phy.analog_link import AnalogLink
 from sc_sionna.settings import LinkSettings
-from sc_sionna.training.channel import AnalogChannel
+from sc_sionna.training.analog import AnalogChannel
 
 IMAGES, USES, SNR_DB = 3000, 6, 3.0
 

@@ -31,7 +31,7 @@ def page(out: Path) -> str:
     lines += _decoding(*(out / "records" / f"decoding_{way}_digits.json" for way in ("hard", "soft")))
     path = out / "records" / "ldpc_decoders.json"
     if path.is_file():
-        lines += ["", *decoder_section(path)]
+        lines += ["", *decoder_section(read_record(path))]
     return "\n".join(lines) + "\n"
 
 

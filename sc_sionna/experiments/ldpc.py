@@ -128,8 +128,8 @@ class LdpcExperiment(Experiment):
         return DECODERS if point.threat is None else (point.threat,)
 
     def point_records(self) -> list[PointRecord]:
-        """A point per decoder, named ``DECODER (k, n)``, at its Eb/N0."""
-        records = []
+        """A point per decoder, named ``DECODER (k, n)``, at its Eb/N0; its stop is what the rule says of its own counts."""
+        records, rule = [], self.settings.stop
         for point, result in self.results.items():
             for name in self._decoders(point):
                 counts, first = (_of_decoder(c, name) for c in (result.counts, result.first_batch))
@@ -143,7 +143,8 @@ class LdpcExperiment(Experiment):
                         counts=counts,
                         batches=result.batches,
                         first_batch=first,
-                        stop=result.stop,
+                        stop=(rule.verdict(result.batches, counts, BLOCK_ERROR_RATE) if counts else None)
+                        or result.stop,
                     )
                 )
         return records

@@ -87,8 +87,9 @@ def audit_point(system: str, threat: str | None, correct: int) -> PointRecord:
     counts = {"images": 20, "correct": correct}
     value, interval = ACCURACY.value(counts), ACCURACY.interval(counts)
     return PointRecord(
-        system=system, snr_db=18.0, threat=threat, metric="accuracy", value=value, ci95=interval, counts=counts
-    )
+        system=system, snr_db=18.0, threat=threat, metric="accuracy", value=value, ci95=interval, counts=counts,
+        batches=1, first_batch=counts,
+    )  # fmt: skip
 
 
 def test_audit_has_three_bars_a_scheme_and_a_star_for_a_failed_check(figures: list[Any], tmp_path: Path) -> None:

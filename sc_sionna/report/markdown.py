@@ -13,8 +13,8 @@ from sc_sionna.sweep import Record, read_record
 
 HEAD = (
     "Written by `sc-sionna report` from the records in [records/](records); each names its command, commit, seed, "
-    "versions and device; `python -m sc_sionna replay RECORD` runs a sweep again, the command any other. Brackets "
-    "are 95 % intervals. Speed: [benchmarks.md](benchmarks.md); overhead: [overhead.md](overhead.md)."
+    "versions and device; `python -m sc_sionna replay RECORD` runs any of them again and compares. Brackets are "
+    "95 % intervals. Speed: [benchmarks.md](benchmarks.md); overhead: [overhead.md](overhead.md)."
 )
 
 

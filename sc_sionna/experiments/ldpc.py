@@ -69,7 +69,7 @@ class _RarerErrors(Metric):
     """The block error rate of the decoder that makes fewer errors, so that a point lasts until both have made enough."""
 
     def _fewest(self, counts: Mapping[str, int]) -> Counts:
-        errors = [counts[f"{name}_errors"] for name in DECODERS if f"{name}_errors" in counts]
+        errors = [counts[f"wrong_{name}"] for name in DECODERS if f"wrong_{name}" in counts]
         return {"blocks": counts.get("blocks", 0), "block_errors": min(errors, default=0)}
 
     def value(self, counts: Mapping[str, int]) -> float | None:
@@ -119,17 +119,17 @@ class LdpcExperiment(Experiment):
         bits, llr = pair.draw(self.settings.seed, point.snr_db, batch)
         ways = {"layered": pair.layered, "sionna": pair.sionna}
         wrong = {name: ways[name](bits, llr) for name in self._decoders(point)}
-        counts = {"blocks": len(bits)} | {f"{name}_errors": int(flags.sum()) for name, flags in wrong.items()}
+        counts = {"blocks": len(bits)} | {f"wrong_{name}": int(flags.sum()) for name, flags in wrong.items()}
         if len(wrong) == len(DECODERS):
-            counts["both_errors"] = int((wrong["layered"] & wrong["sionna"]).sum())
+            counts["wrong_both"] = int((wrong["layered"] & wrong["sionna"]).sum())
         return counts
 
     def _decoders(self, point: Point) -> tuple[str, ...]:
         return DECODERS if point.threat is None else (point.threat,)
 
     def point_records(self) -> list[PointRecord]:
-        """A point per decoder, named ``DECODER (k, n)``, at its Eb/N0."""
-        records = []
+        """A point per decoder, named ``DECODER (k, n)``, at its Eb/N0; its stop is what the rule says of its own counts."""
+        records, rule = [], self.settings.stop
         for point, result in self.results.items():
             for name in self._decoders(point):
                 counts, first = (_of_decoder(c, name) for c in (result.counts, result.first_batch))
@@ -143,7 +143,8 @@ class LdpcExperiment(Experiment):
                         counts=counts,
                         batches=result.batches,
                         first_batch=first,
-                        stop=result.stop,
+                        stop=(rule.verdict(result.batches, counts, BLOCK_ERROR_RATE) if counts else None)
+                        or result.stop,
                     )
                 )
         return records
@@ -163,5 +164,5 @@ class LdpcExperiment(Experiment):
 def _of_decoder(counts: Mapping[str, int] | None, name: str) -> dict[str, int] | None:
     if counts is None:
         return None
-    found = {"blocks": counts["blocks"], "block_errors": counts[f"{name}_errors"]}
-    return found | ({"errors_of_both": counts["both_errors"]} if "both_errors" in counts else {})
+    found = {"blocks": counts["blocks"], "block_errors": counts[f"wrong_{name}"]}
+    return found | ({"errors_of_both": counts["wrong_both"]} if "wrong_both" in counts else {})

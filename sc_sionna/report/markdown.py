@@ -13,8 +13,8 @@ from sc_sionna.sweep import Record, read_record
 
 HEAD = (
     "Written by `sc-sionna report` from the records in [records/](records); each names its command, commit, seed, "
-    "versions and device; `python -m sc_sionna replay RECORD` runs a sweep again, the command any other. Brackets "
-    "are 95 % intervals. Speed: [benchmarks.md](benchmarks.md); overhead: [overhead.md](overhead.md)."
+    "versions and device; `python -m sc_sionna replay RECORD` runs any of them again and compares. Brackets are "
+    "95 % intervals. Speed: [benchmarks.md](benchmarks.md); overhead: [overhead.md](overhead.md)."
 )
 
 
@@ -31,7 +31,7 @@ def page(out: Path) -> str:
     lines += _decoding(*(out / "records" / f"decoding_{way}_digits.json" for way in ("hard", "soft")))
     path = out / "records" / "ldpc_decoders.json"
     if path.is_file():
-        lines += ["", *decoder_section(path)]
+        lines += ["", *decoder_section(read_record(path))]
     return "\n".join(lines) + "\n"
 
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
-
+from sc_sionna.figures.decoders import gaps, public_rates
 from sc_sionna.figures.differences import differences
 from sc_sionna.figures.maps import frequencies, similarity_numbers, uniformity
 from sc_sionna.report.tables import percent, threats_of
@@ -95,27 +93,31 @@ def audit(record: Record) -> list[str]:
     return lines
 
 
-def decoder_section(path: Path) -> list[str]:
-    found = json.loads(path.read_text())
+def decoder_section(record: Record) -> list[str]:
+    """Eb/N0 of both decoders by code, and their rates where others have published one."""
     lines = ["## LDPC decoders", "", "![](figures/ldpc_decoders.png)", ""]
     lines += [
         "| code (k, n) | block error rate | layered, dB | Sionna, dB | layered minus Sionna, dB |",
         "|---|---|---|---|---|",
     ]
-    for row in found["gaps"]:
-        if row["gap_db"] is not None:
+    for row in gaps(record):
+        if row.gap_db is not None:
             lines.append(
-                f"| ({row['k']}, {row['n']}) | {row['bler']} | {row['layered_db']:.3f} | {row['sionna_db']:.3f} | "
-                f"{row['gap_db']:+.3f} |"
+                f"| ({row.k}, {row.n}) | {row.rate} | {row.layered_db:.3f} | {row.sionna_db:.3f} | {row.gap_db:+.3f} |"
             )
-    check = found["public"]
-    if check:
-        rates = {name: f"{v[0]:.5f} [{v[1]:.5f}, {v[2]:.5f}]" for name, v in check["fer_and_interval"].items()}
+    public, points = record.settings["public"], public_rates(record)
+    if points:
+        rates = {
+            name: f"{point.value:.5f} [{point.ci95[0]:.5f}, {point.ci95[1]:.5f}]"
+            for name, point in points.items()
+            if point.ci95 is not None
+        }
         lines += [
             "",
-            f"Eb/N0 in dB at which the block error rate is reached, 20 iterations each, at least "
-            f"{found['settings']['min_errors']} block errors a point. The code ({check['k']}, {check['n']}) at "
-            f"{check['ebno_db']:g} dB has the public frame error rate {check['fer']} ({check['source']}): Sionna "
-            f"{rates['sionna']}, layered {rates['layered']}.",
+            f"Eb/N0 in dB at which the block error rate is reached, {record.settings['num_iter']} iterations each, at least "
+            f"{record.settings['stop']['errors']} block errors a point. The code ({public['k']}, {public['n']}) at "
+            f"{public['ebno_db']:g} dB has the public frame error rate {public['fer']} ({public['source']}): "
+            + ", ".join(f"{'Sionna' if name == 'sionna' else name} {rates[name]}" for name in ("sionna", "layered"))
+            + ".",
         ]
     return lines

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import numpy as np
@@ -10,93 +9,125 @@ import pytest
 from keras import ops
 
 from sc_sionna.attacks.adaptive_settings import AdaptiveSettings
+from sc_sionna.attacks.suite import AdaptiveSuite
 from sc_sionna.attacks.victim import CodecVictim
 from sc_sionna.core.errors import UserError
-from sc_sionna.experiments import audit as audit_module
-from sc_sionna.experiments.audit import WORST, Audit, AuditSettings
+from sc_sionna.experiments.audit import WORST, AuditExperiment
+from sc_sionna.experiments.audit_settings import AuditSettings
+from sc_sionna.experiments.base import run_and_save
+from sc_sionna.experiments.replay import replay_record
 from sc_sionna.schemes import JsccScheme, MaskedVqvaeScheme, available
 from sc_sionna.schemes.victims import AnalogVictim
 from sc_sionna.settings import LinkSettings
+from sc_sionna.sweep import Point, PointResult, Record
 from sc_sionna.tasks import load_codec
 from sc_sionna.training.calibration_file import write_calibration
 from sc_sionna.training.channel import calibration_key
 
 EFFORT = AdaptiveSettings(steps=2, restarts=1, draws=2, queries=2, batch_size=8)
 SMALL = AuditSettings(
-    systems=("jscc", "jscc+at"), max_images=6, paper_steps=2, paper_draws=(1, 2),
+    systems=("jscc",), max_images=6, paper_steps=2, paper_draws=(1, 2),
     adaptive=EFFORT, scoring_draws=3,
 )  # fmt: skip
 
 
+def run(folder: Path, weights: Path, settings: AuditSettings = SMALL) -> Record:
+    return run_and_save(AuditExperiment(settings, None, weights), "audit", folder, quiet=True)
+
+
 @pytest.fixture(scope="module")
-def audited(tiny_weights: Path, tmp_path_factory: pytest.TempPathFactory):
-    """An audit that has run, its results, and what it said."""
-    said: list[str] = []
-    with pytest.MonkeyPatch.context() as patch:  # the code may be under work while the tests run
-        patch.setattr(audit_module, "fingerprint", lambda *_: {"code": "this code"})
-        yield _run(tiny_weights, tmp_path_factory, said)
+def audited(tiny_weights: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Record]:
+    """An audit that has run: its folder and its record."""
+    folder = tmp_path_factory.mktemp("audit")
+    return folder, run(folder, tiny_weights)
 
 
-def _run(tiny_weights: Path, tmp_path_factory: pytest.TempPathFactory, said: list[str]):
-    audit = Audit(SMALL, tmp_path_factory.mktemp("audit") / "kept", weights=tiny_weights, say=said.append)
-    return audit, audit.run(), said
-
-
-def test_every_attack_is_counted_and_the_worst_case_is_below_all(audited) -> None:
-    _, results, said = audited
-    assert list(results) == ["jscc"]
-    expected = {"clean", "random-sign", "fgsm", "eq7, 1 draw", "eq7, 2 draws", "square", WORST}
+def test_every_attack_is_counted_and_the_worst_case_is_below_all(audited: tuple[Path, Record]) -> None:
+    record = audited[1]
+    points = {p.threat: p.counts for p in record.points}
+    expected = {None, "random-sign", "fgsm", "eq7, 1 draw", "eq7, 2 draws", "square", WORST}
     expected |= {"apgd-cross-entropy/straight-through", "apgd-margin/straight-through"}
-    for result in results.values():
-        assert set(result["robust"]) == expected
-        assert (result["images"], result["draws"]) == (6, 18)
-        for counts, trials in ((result["robust"], 6), (result["right"], 18)):
-            assert all(isinstance(count, int) and 0 <= count <= trials for count in counts.values())
-            assert counts[WORST] == min(counts[WORST], *counts.values())
-        names = [check["name"] for check in result["checks"]]
-        assert "several steps beat one" in names
-        assert "cross_entropy: gradient is finite" in names
-        assert len(names) == len(set(names))
-    assert any(line.startswith("jscc+at: skipped, no weights") for line in said)
+    assert set(points) == expected  # neither the points of the fall over ε nor the counts by image
+    assert len(record.points) == len(expected)
+    for counts in points.values():
+        assert counts is not None
+        assert set(counts) == {"images", "correct", "draws", "draws_correct"}
+        assert (counts["images"], counts["draws"]) == (6, 18)
+        assert points[WORST]["correct"] <= counts["correct"]  # type: ignore[index]
+        assert points[WORST]["draws_correct"] <= counts["draws_correct"]  # type: ignore[index]
+    names = [check["name"] for check in record.notes["checks"]["jscc"]]
+    assert {"several steps beat one", "cross_entropy: gradient is finite", "accuracy goes towards zero"} <= set(names)
+    assert len(names) == len(set(names))
+    assert {p.snr_db for p in record.points} == {18}
+    assert set(record.settings["inputs"]["weights_sha256"]) == {"jscc"}
+    assert (audited[0] / "figures" / "audit.png").stat().st_size > 5_000
 
 
-def test_the_record_holds_counts_intervals_and_checks(audited) -> None:
-    audit, results, _ = audited
-    record = audit.record("audit", results, 1.0)
-    assert len(record.points) == sum(len(result["robust"]) for result in results.values())
-    for point in record.points:
-        assert point.counts is not None
-        assert point.ci95 is not None
-        assert point.counts["correct"] == results[point.system]["robust"][point.threat or "clean"]
-        assert point.snr_db == 18
-    assert record.notes["skipped"] == ["jscc+at"]
-    assert record.notes["checks"]["jscc"] == results["jscc"]["checks"]
-    assert set(record.settings["inputs"]["weights_sha256"]) == set(results)
+def test_the_worst_case_is_over_attacks_image_by_image(tiny_weights: Path) -> None:
+    experiment = AuditExperiment(SMALL, None, tiny_weights)
+    right = {None: [3, 3, 2, 3, 0, 3], "square": [3, 0, 2, 1, 3, 2]}
+    for point in experiment.points():
+        of = right.get(point.threat, [3] * 6)
+        counts = {"images": 6, "correct": 6, "draws": 18, "draws_correct": 18}
+        counts |= {f"right_{i:04d}": count for i, count in enumerate(of)}
+        experiment.results = {**experiment.results, point: PointResult(point, counts, 1, counts, "maximum")}
+    found = {p.threat: p.counts for p in experiment.point_records()}
+    # of three draws two must be right: images 0, 2 and 5 survive both
+    assert found[WORST] == {"images": 6, "correct": 3, "draws": 18, "draws_correct": 3 + 0 + 2 + 1 + 0 + 2}
+    assert found["square"] == {"images": 6, "correct": 4, "draws": 18, "draws_correct": 11}
 
 
-def test_finished_systems_are_kept_for_the_same_settings_alone(audited, tiny_weights: Path, monkeypatch) -> None:
-    audit, results, _ = audited
-    monkeypatch.setattr(Audit, "audit", lambda self, spec: {"name": spec.label})
-    again = Audit(SMALL, audit.folder, weights=tiny_weights)
-    assert again.run() == results
-    assert Audit(SMALL.with_(systems=("jscc",)), audit.folder, weights=tiny_weights).run() == {"jscc": results["jscc"]}
-    kept = (audit.folder / "jscc.json").read_text()
-    try:
-        (audit.folder / "jscc.json").write_text(kept[:-40])  # truncated
-        assert again.run()["jscc"] == {"name": "jscc"}
-        (audit.folder / "jscc.json").write_text(kept)
-        other = Audit(SMALL.with_(systems=("jscc",), epsilon=0.06), audit.folder, weights=tiny_weights)
-        assert other.run() == {"jscc": {"name": "jscc"}}
-        assert json.loads((audit.folder / "jscc.json").read_text())["key"] == other.key("jscc")
-        (audit.folder / "jscc.json").write_text(kept)
-        assert again.run(fresh=True) == {name: {"name": name} for name in results}
-    finally:
-        (audit.folder / "jscc.json").write_text(kept)
+def test_a_killed_audit_goes_on_within_a_scheme_and_replays(
+    audited: tuple[Path, Record], tiny_weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    evaluate, done = AuditExperiment.evaluate, []
+
+    def killed(self: AuditExperiment, point, batch: int):
+        if len(done) == 4:
+            raise KeyboardInterrupt
+        done.append(point)
+        return evaluate(self, point, batch)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(AuditExperiment, "evaluate", killed)
+        with pytest.raises(KeyboardInterrupt):
+            run(tmp_path, tiny_weights)
+    again: list = []
+    with monkeypatch.context() as patch:
+        patch.setattr(AuditExperiment, "evaluate", lambda self, p, b: again.append(p) or evaluate(self, p, b))
+        resumed = run(tmp_path, tiny_weights)
+    assert [p.threat for p in done] == [None, "random-sign", "fgsm", "eq7, 1 draw"]
+    assert not set(done) & set(again)
+    assert resumed.points == audited[1].points
+    assert resumed.notes == audited[1].notes  # also the losses of an attack that was not run again
+    assert replay_record(tmp_path / "records" / "audit.json", 1, weights=tiny_weights, quiet=True) == 0
 
 
-def test_robust_is_the_majority_of_draws(tiny_weights: Path, tmp_path: Path) -> None:
-    audit = Audit(SMALL.with_(scoring_draws=5), tmp_path / "kept", weights=tiny_weights)
-    assert audit._robust(np.arange(6)).tolist() == [False, False, False, True, True, True]
+def test_batches_are_parts_of_the_images_with_draws_of_their_own(tiny_weights: Path) -> None:
+    parts = AuditExperiment(SMALL.with_(batch_size=4), None, tiny_weights)
+    whole = AuditExperiment(SMALL, None, tiny_weights)
+    assert (parts.max_batches, whole.max_batches) == (2, 1)
+    point = Point("jscc", 18, "random-sign")
+    first, second = (parts.evaluate(point, batch) for batch in (0, 1))
+    assert (first["images"], second["images"]) == (4, 2)
+    assert [name for name in second if name[:6] == "right_"] == ["right_0004", "right_0005"]
+    drawn = [parts._stream("random-sign", batch).random() for batch in (0, 1)]
+    assert drawn[0] == whole._stream("random-sign").random() != drawn[1]
+
+
+def test_robust_is_the_majority_of_draws(tiny_weights: Path) -> None:
+    audit = AuditExperiment(SMALL.with_(scoring_draws=5), None, tiny_weights)
+    assert audit.robust(np.arange(6)).tolist() == [False, False, False, True, True, True]
+
+
+def test_the_names_of_the_attacks_are_those_that_a_scheme_has(tiny_weights: Path) -> None:
+    settings = SMALL.with_(systems=("jscc", "masked-vqvae", "jpeg-ldpc"))
+    audit = AuditExperiment(settings, None, tiny_weights)
+    for name in settings.systems:
+        made = set(AdaptiveSuite(audit.victims(name), EFFORT).attacks)
+        assert {attack for attack in audit.attacks(name) if attack[:4] in ("apgd", "squa")} == made
+    # nothing is random at the attacker of JPEG, so more draws would be the same one
+    assert [a for a in audit.attacks("jpeg-ldpc") if a[:3] == "eq7"] == ["eq7, 1 draw"]
 
 
 def test_the_attacker_takes_the_expectation_over_the_channel(tiny_weights: Path, tmp_path: Path) -> None:
@@ -123,7 +154,7 @@ def test_the_attacker_takes_the_expectation_over_the_channel(tiny_weights: Path,
     assert 0.1 < flips.mean() < 0.3
 
 
-def test_bad_input_is_one_clear_line(tiny_weights: Path, tmp_path: Path) -> None:
+def test_bad_input_is_one_clear_line(tiny_weights: Path) -> None:
     with pytest.raises(UserError, match=r"scoring_draws = 4: half of an even number is no majority; set an odd one"):
         AuditSettings(scoring_draws=4)
     with pytest.raises(UserError, match=r"epsilon = 0"):
@@ -133,4 +164,4 @@ def test_bad_input_is_one_clear_line(tiny_weights: Path, tmp_path: Path) -> None
     with pytest.raises(UserError, match=r"weights: none of jscc\+at for 'digits' in .*; train one with"):
         available("digits", ("jscc+at",), tiny_weights)
     with pytest.raises(UserError, match=r"dataset = 'nothing': unknown"):
-        Audit(SMALL.with_(dataset="nothing"), tmp_path, weights=tiny_weights)
+        AuditExperiment(SMALL.with_(dataset="nothing"), None, tiny_weights)

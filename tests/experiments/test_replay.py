@@ -146,7 +146,7 @@ def test_a_tampered_record_is_refused(rates: Path, tmp_path: Path, damage: Calla
 
 def test_a_record_of_an_unknown_kind_or_setting_is_refused(rates: Path, tmp_path: Path) -> None:
     toy = rewrite(rates, lambda c: c["settings"].update(kind="toy"), tmp_path / "a.json")
-    with pytest.raises(UserError, match="kind 'toy' cannot be replayed; known: accuracy, error-rates"):
+    with pytest.raises(UserError, match="kind 'toy' cannot be run; known: accuracy, error-rates"):
         replay_record(toy, 1, quiet=True)
     newer = rewrite(rates, lambda c: c["settings"].update(telepathy=True), tmp_path / "b.json")
     with pytest.raises(UserError, match="unknown setting 'telepathy'"):

@@ -71,7 +71,9 @@ def test_similarity_numbers_of_known_codebooks() -> None:
 
 def test_heat_maps_are_the_similarities(figures: list[Any], tmp_path: Path) -> None:
     vectors = np.random.default_rng(0).standard_normal((6, 3)).tolist()
-    record = record_of({"codebooks": {"without": vectors, "with": np.eye(3).tolist()}})
+    record = record_of({}).model_copy(
+        update={"values": {"codebooks": {"without": vectors, "with": np.eye(3).tolist()}}}
+    )
     write_record(tmp_path / "r.json", record)
     for number, drawn in enumerate((record, read_record(tmp_path / "r.json"))):
         plot_similarity(drawn, tmp_path / f"{number}.png")
@@ -85,8 +87,9 @@ def audit_point(system: str, threat: str | None, correct: int) -> PointRecord:
     counts = {"images": 20, "correct": correct}
     value, interval = ACCURACY.value(counts), ACCURACY.interval(counts)
     return PointRecord(
-        system=system, snr_db=18.0, threat=threat, metric="accuracy", value=value, ci95=interval, counts=counts
-    )
+        system=system, snr_db=18.0, threat=threat, metric="accuracy", value=value, ci95=interval, counts=counts,
+        batches=1, first_batch=counts,
+    )  # fmt: skip
 
 
 def test_audit_has_three_bars_a_scheme_and_a_star_for_a_failed_check(figures: list[Any], tmp_path: Path) -> None:
@@ -101,6 +104,8 @@ def test_audit_has_three_bars_a_scheme_and_a_star_for_a_failed_check(figures: li
 
 @pytest.mark.parametrize("plot", [plot_activation, plot_similarity, plot_audit])
 def test_another_record_is_one_clear_line(plot: Any, tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"record 'maps': no '.*' in its notes; name a record of the figure's own"):
+    with pytest.raises(
+        UserError, match=r"record 'maps': no '.*' in its (notes|values); name a record of the figure's own"
+    ):
         plot(record_of({}), tmp_path / "no.png")
     assert not (tmp_path / "no.png").exists()

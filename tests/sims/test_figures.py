@@ -9,12 +9,15 @@ from pathlib import Path
 import pytest
 
 from sc_sionna.attacks.threats import air_threat, source_threat
-from sc_sionna.cli.simulation import COMMON, Options, parse_numbers, source_threats, train_command
+from sc_sionna.cli.parsing import parse_numbers
 from sc_sionna.core.errors import UserError
-from sc_sionna.schemes import SchemeSpec, specs
+from sc_sionna.experiments.catalogue import ablation, fig5_codebook_size
+from sc_sionna.experiments.catalogue.accuracy import accuracy_settings, source_threats
+from sc_sionna.experiments.catalogue.entry import Options, train_command
+from sc_sionna.schemes import SchemeSpec, parse_schemes, specs
 from sc_sionna.semantic.weights import PACKAGED, has_weights
 from sc_sionna.sweep import read_record
-from tests.sims.helpers import ROOT, invoke_sim, load_sim, run_sim
+from tests.sims.helpers import ROOT, invoke_sim, run_sim
 from tests.sims.test_sims import is_figure
 
 FIGURES = (
@@ -24,12 +27,6 @@ FIGURES = (
     "fig7_accuracy_vs_reserving_ratio",
     "fig8_accuracy_vs_ssnr",
 )
-
-
-def options(**changes: object) -> Options:
-    values = {"dataset": "digits", "systems": None, "max_images": None, "changes": (), "quick": False}
-    rest = {"out": Path("results"), "data_dir": None, "weights": None, "fresh": False, "quiet": True}
-    return Options(**{**values, **rest, **changes})  # type: ignore[arg-type]
 
 
 def run(name: str, tmp_path: Path, *arguments: str):
@@ -49,8 +46,14 @@ def test_every_figure_has_the_common_options_and_a_place_in_make() -> None:
     for name in ("accuracy_vs_snr", *FIGURES):
         shown = invoke_sim(name, ["--help"])
         assert shown.exit_code == 0
-        for option in COMMON:
-            assert f"--{option.strip('_').replace('_', '-')}" in shown.stdout, (name, option)
+        for option in (
+            "--set",
+            "--out",
+            "--config",
+            "--dry-run",
+            "--steps" if name != "fig8_accuracy_vs_ssnr" else "--samples",
+        ):
+            assert option in shown.stdout, (name, option)
 
 
 def test_fig4_has_both_bounds_and_a_panel_with_noise(compiled_systems, tmp_path: Path) -> None:
@@ -132,7 +135,7 @@ def test_ablation_compares_the_pairs_that_ran(compiled_systems, tmp_path: Path) 
 
 
 def test_every_part_of_the_ablation_is_a_pair_of_systems() -> None:
-    for pair in load_sim("ablation").PAIRS.values():
+    for pair in ablation.PAIRS.values():
         assert len(set(pair)) == 2
         for spec in specs(pair):
             assert has_weights(spec.folder(None), "digits", spec.stored_as), spec
@@ -148,9 +151,9 @@ def test_ablation_without_a_pair_is_one_clear_line(tmp_path: Path) -> None:
 def test_schemes_without_weights_are_named_with_the_command_that_trains_them(tmp_path: Path) -> None:
     for suffix in (".json", ".weights.h5"):
         shutil.copy(PACKAGED / f"digits-masked-vqvae{suffix}", tmp_path)
-    given = options(weights=tmp_path)
+    given = Options(weights=tmp_path)
     plain = SchemeSpec(scheme="masked-vqvae")
-    assert given.schemes(load_sim("fig5_codebook_size").SCHEMES) == (plain,)
+    assert given.schemes(fig5_codebook_size.SCHEMES) == (plain,)
     lines = given.notices
     assert [line.partition(":")[0] for line in lines] == [f"masked-vqvae@J{size}" for size in (4, 16, 256)]
     command = "python -m sc_sionna train digits --system masked-vqvae --set codec.codebook.size=16 "
@@ -158,14 +161,14 @@ def test_schemes_without_weights_are_named_with_the_command_that_trains_them(tmp
     assert given.schemes() == (plain,)
     adversarial = SchemeSpec(scheme="jscc", adversarial=True)
     assert f"jscc+at: no weights, left out; {train_command('digits', adversarial)}" in given.notices
-    named = options(systems="masked-vqvae[masking.ratio=0,masking.rule=uniform],jscc").schemes()
+    named = Options(systems=parse_schemes("masked-vqvae[masking.ratio=0,masking.rule=uniform],jscc")).schemes()
     assert [spec.label for spec in named] == ["masked-vqvae[masking.ratio=0,masking.rule=uniform]", "jscc"]
-    assert options(dataset="mnist").schemes() == (plain,)  # the sweep then says how to train it
+    assert Options(dataset="mnist").schemes() == (plain,)  # the sweep then says how to train it
 
 
 def test_epsilon_follows_the_data_set() -> None:
-    assert options().epsilon(None) == 0.05
-    assert options(dataset="cifar10").epsilon(None) == options(dataset="mine").epsilon(None) == 8 / 255
-    assert options().epsilon(0.0) == 0
+    assert Options().epsilon(None) == 0.05
+    assert Options(dataset="cifar10").epsilon(None) == Options(dataset="mine").epsilon(None) == 8 / 255
+    assert Options().epsilon(0.0) == 0
     assert source_threats([0, 0.05]) == (source_threat(0.05, draws=4),)
-    assert options(quick=True).settings(systems=("masked-vqvae",)).max_images == 128
+    assert accuracy_settings(Options(quick=True), schemes=specs(("masked-vqvae",))).max_images == 128

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import ast
-import json
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
+from sc_sionna.experiments.catalogue import NAMES
+from sc_sionna.phy.overhead import implied
 from sc_sionna.sweep import read_record
-from tests.sims.helpers import SIMS, load_sim, run_sim
+from tests.sims.helpers import SIMS, run_sim
 
 SCRIPTS = sorted(SIMS.glob("*.py"))
 
@@ -24,6 +25,14 @@ def test_a_header_says_the_claim_the_command_and_what_to_expect(path: Path) -> N
     assert f"python sims/{path.name}" in header
 
 
+def test_every_experiment_has_a_script_of_one_call_and_every_script_an_experiment() -> None:
+    assert {path.stem for path in SCRIPTS} == set(NAMES)
+    for path in SCRIPTS:
+        assert len(path.read_text().splitlines()) <= 60
+        *_, guard = ast.parse(path.read_text()).body
+        assert ast.unparse(guard) == f"if __name__ == '__main__':\n    run_script('{path.stem}')"
+
+
 @pytest.mark.parametrize(
     ("task", "paper"),
     [
@@ -33,8 +42,7 @@ def test_a_header_says_the_claim_the_command_and_what_to_expect(path: Path) -> N
     ],
 )
 def test_table_one_follows_from_the_papers_formulas(task: str, paper: tuple[int, int, int]) -> None:
-    sim = load_sim("overhead")
-    found = sim.implied(task)
+    found = implied(task)
     pixels, compression = found["pixels"], found["compression"]
     # L·H·C_n·P_b / (R·C_r·B_s) with 3 channels of 8 bits, rate 1/2 and 4 bits a symbol, and L·H·J_c·M_r / (P_a²·B_s) with
     # 8 bits an index and half of the patches kept, written out here once more
@@ -49,7 +57,7 @@ def test_table_one_follows_from_the_papers_formulas(task: str, paper: tuple[int,
 def test_overhead_writes_table_one_and_this_links_budgets(tmp_path: Path) -> None:
     printed = run_sim("overhead", ["--out", str(tmp_path)])
     assert (tmp_path / "overhead.md").read_text() in printed
-    tasks = json.loads((tmp_path / "records" / "overhead.json").read_text())["tasks"]
+    tasks = read_record(tmp_path / "records" / "overhead.json").values["tasks"]
     numbers = {
         task: tuple(row["symbols"][name]["paper"] for name in ("jpeg-ldpc", "patch 16", "patch 8"))
         for task, row in tasks.items()

@@ -18,7 +18,7 @@ from sc_sionna.attacks.objective import Objective
 from sc_sionna.attacks.over_the_air import OverTheAirSettings
 from sc_sionna.attacks.source import SourceAttack, SourceAttackSettings
 from sc_sionna.attacks.victim import Victim
-from sc_sionna.core.plugins import resolve
+from sc_sionna.core.plugins import make
 from sc_sionna.settings import Settings, settings_hash
 
 # Makes images [I, H, W, 3] in [0, 1] of images, labels [I] and a generator
@@ -137,7 +137,7 @@ class CustomThreat(_AtSource):
         return ", ".join([self.attack, *(f"{name} = {value}" for name, value in self.options.items())])
 
     def crafter(self, victim: Callable[[], Victim], random: bool, shared: Shared) -> Crafter:
-        made: Crafter = resolve(self.attack, {}, "attack")(victim, **self.options)
+        made: Crafter = make(self.attack, {}, "attack", victim, **self.options)
         return made
 
     @property

@@ -23,11 +23,22 @@ from sc_sionna.reliability.kills import kill_sweeps
 from sc_sionna.reliability.outcome import Outcome, write_table
 from sc_sionna.reliability.records import fuzz_records
 from sc_sionna.reliability.stores import flip_bits
+from sc_sionna.reliability.training_kills import kill_trainings
 from sc_sionna.reliability.trap import MODULE, Trap
 from sc_sionna.reliability.values import fuzz_values
+from sc_sionna.reliability.weight_files import damage_weights
 from sc_sionna.sweep.provenance import git_commit, processor_class
 
-PARTS = {"set": 500, "commands": 200, "records": 200, "stores": 1500, "kills": 100}  # part → its size by default
+# part → its size by default
+PARTS = {
+    "set": 500,
+    "commands": 200,
+    "records": 200,
+    "stores": 1500,
+    "weights": 200,
+    "kills": 100,
+    "trainings": 50,
+}  # part → its size by default
 WORDS = ("-1", *OUT_OF_RANGE, *NAMES, *TERMINAL, *CODE, "--", "-", "--nosuch", "digits", "nowhere.json")
 SETS = tuple(
     f"{name}={value}"
@@ -86,12 +97,28 @@ def fuzz(parts: list[str], sizes: dict[str, int | None], seed: int, out: Path | 
 def _run(part: str, size: int, random: np.random.Generator) -> tuple[Outcome, str]:
     if part == "kills":
         return kill_sweeps(size, random)
-    if part == "stores":
+    if part in ("stores", "weights"):
+        damage = flip_bits if part == "stores" else damage_weights
         with tempfile.TemporaryDirectory() as folder:
-            return flip_bits(size, random, Path(folder)), ""
+            return damage(size, random, Path(folder)), ""
+    if part == "trainings":
+        with tempfile.TemporaryDirectory() as folder:
+            return killed_trainings(kill_trainings(size, random, Path(folder)))
     if part == "records":
         return fuzz_records(size, random), ""
     return (fuzz_values(size, random, parse_changes) if part == "set" else fuzz_commands(size, random)), ""
+
+
+def killed_trainings(found: dict[str, Any]) -> tuple[Outcome, str]:
+    """The counts of killed trainings as an outcome, and where the kills fell, in words."""
+    outcome = Outcome("trainings, SIGKILL", cases=found["kills"])
+    wrong = {name: found[name] for name in ("other_weights", "log_lines_lost_or_doubled", "files_left") if found[name]}
+    outcome.silent = sum(wrong.values())
+    outcome.harmless = outcome.cases if not wrong else 0
+    outcome.faults += [f"{count} of {found['trainings']} trainings: {name}" for name, count in wrong.items()]
+    where = ", ".join(f"{count} {place}" for place, count in sorted(found["where"].items()))
+    scratch = f"{found['scratch_seen']} left a half-written file that the next run removed"
+    return outcome, f"{found['kills']} SIGKILLs in {found['trainings']} trainings ({where}); {scratch}"
 
 
 def fuzz_commands(count: int, random: np.random.Generator) -> Outcome:

@@ -9,6 +9,7 @@ it once. Nothing else is imported, wherever the name came from.
 from __future__ import annotations
 
 import importlib
+import inspect
 import re
 from collections.abc import Mapping
 from types import ModuleType
@@ -96,3 +97,20 @@ def resolve(name: str, table: Mapping[str, Any], kind: str) -> Any:
         raise UserError(f"{kind} = {name!r}: module {module_name!r} has no class {class_name!r}; it has {public}")
     _loaded[name] = module
     return getattr(module, class_name)
+
+
+def make(name: str, table: Mapping[str, Any], kind: str, *arguments: Any, **options: Any) -> Any:
+    """What the class that ``name`` stands for makes of the arguments.
+
+    Raises
+    ------
+    UserError
+        As :func:`resolve`; and a class of the user's that does not take these arguments.
+    """
+    made_of = resolve(name, table, kind)
+    try:
+        inspect.signature(made_of).bind(*arguments, **options)
+    except (TypeError, ValueError) as error:  # the latter: a signature that Python cannot read
+        given = ", ".join([*(type(a).__name__ for a in arguments), *options])
+        raise UserError(f"{kind} = {name!r}: does not take ({given}): {error}; change its signature") from None
+    return made_of(*arguments, **options)

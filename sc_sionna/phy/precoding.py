@@ -9,7 +9,7 @@ import tensorflow as tf
 from sionna.phy import Block
 
 from sc_sionna.core.errors import UserError
-from sc_sionna.core.plugins import resolve
+from sc_sionna.core.plugins import make
 from sc_sionna.settings import LinkSettings
 
 
@@ -60,7 +60,7 @@ def make_precoder(settings: LinkSettings, channel: Any = None) -> Any:
     ------
     UserError for an unknown precoder, and for one that does not give complex64 ``[..., num_tx_ant, S]`` of total power 1.
     """
-    precoder = resolve(settings.precoder, PRECODERS, "precoder")(settings)
+    precoder = make(settings.precoder, PRECODERS, "precoder", settings)
     if channel is not None:
         _check_power(precoder, settings, channel(8, 2, tf.constant([2022, 0], tf.int32)))
     return precoder

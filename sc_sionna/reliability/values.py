@@ -16,7 +16,7 @@ from sc_sionna.experiments.audit import AuditSettings
 from sc_sionna.experiments.error_rates import ErrorRateExperiment, ErrorRateSettings
 from sc_sionna.reliability.hostile import NUMBERS, TEXTS
 from sc_sionna.reliability.outcome import Outcome
-from sc_sionna.reliability.trap import Trap
+from sc_sionna.reliability.trap import MODULE, Trap
 from sc_sionna.schemes.jpeg import JpegSettings
 from sc_sionna.settings import CodecSettings, LinkSettings, Preset, TrainSettings
 from sc_sionna.settings.presets import SCHEMES, make_preset
@@ -43,7 +43,7 @@ def fuzz_values(count: int, random: np.random.Generator, parse: Parse) -> Outcom
             system = tuple(SCHEMES)[int(random.integers(len(SCHEMES)))]
             case = f"{group}.{field}={text}"
             outcome.add(case[:60], partial(_parse_and_build, parse, group, case, system))
-            trap.report(case[:60], outcome)
+            trap.report(case[:60], outcome, named=MODULE in text)  # who types a module's name has named it
     return outcome
 
 

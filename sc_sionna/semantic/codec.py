@@ -15,7 +15,7 @@ import keras
 import numpy as np
 from keras import layers, ops
 
-from sc_sionna.core.plugins import resolve
+from sc_sionna.core.plugins import make
 from sc_sionna.semantic.codebook import Codebook
 from sc_sionna.semantic.decoder import Decoder, ReconstructHead
 from sc_sionna.semantic.encoder import Encoder
@@ -34,14 +34,13 @@ def make_masking(settings: CodecSettings, candidates: np.ndarray | None = None) 
     candidates : positions that may be sent, increasing (:meth:`SemanticCodec.candidate_positions`); None for all. The rule
         is built with their number, and keeps ``min(num_kept, len(candidates))`` patches of an image.
     """
-    rule = resolve(settings.masking.rule, MASKINGS, "masking.rule")
     if candidates is None:
         candidates = np.arange(settings.num_patches, dtype=np.int32)
     extra: tuple[Any, ...] = ()
     if settings.masking.rule == "noise-related":
         extra = (np.asarray(settings.masking.noise_energy)[candidates], settings.masking.temperature)
     sizes = len(candidates), min(settings.num_kept, len(candidates))
-    masking = rule(*sizes, *extra)
+    masking = make(settings.masking.rule, MASKINGS, "masking.rule", *sizes, *extra)
     if settings.masking.rule not in MASKINGS:
         masking = CheckedMasking(masking, settings.masking.rule, *sizes)
     return masking if len(candidates) == settings.num_patches else MaskingAmong(masking, candidates)

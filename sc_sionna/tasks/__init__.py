@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from sc_sionna.core.plugins import resolve
+from sc_sionna.core.plugins import make, resolve
 from sc_sionna.semantic import weights as stored
 from sc_sionna.semantic.codec import SemanticCodec
 from sc_sionna.settings import CodecSettings, Preset
@@ -38,7 +38,7 @@ NOISE_LOSSES: dict[str, NoiseLoss] = {
 
 def make_task(settings: CodecSettings) -> Task:
     """The task that the settings of a codec name; UserError for an unknown one, and settings that it cannot have."""
-    task: Task = resolve(settings.task, TASKS, "task")(settings)
+    task: Task = make(settings.task, TASKS, "task", settings)
     return task
 
 

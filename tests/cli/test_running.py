@@ -21,8 +21,11 @@ SCRIPT = """
 import sys, time
 from typing import Annotated
 import typer
-from sc_sionna.cli.main import run_command, run_script
+from sc_sionna.cli.running import run_command, run_line
 
+app = typer.Typer()
+
+@app.command()
 def main(what: Annotated[str, typer.Argument()], wait: bool = False) -> None:
     def work():
         print(what, flush=True)
@@ -30,7 +33,7 @@ def main(what: Annotated[str, typer.Argument()], wait: bool = False) -> None:
             time.sleep(60)
     run_command(work)
 
-run_script(main)
+run_line(app)
 """
 
 
@@ -86,9 +89,10 @@ def test_closed_streams_do_not_stop_the_work_nor_land_in_a_file(tmp_path: Path, 
     code = "open('kept', 'w').write('x'); from sc_sionna.core.startup import start_backend; start_backend()"
     script = tmp_path / "run.py"
     script.write_text(
-        "from sc_sionna.cli.main import run_command, run_script\nfrom sc_sionna.core.errors import UserError\n"
+        "import typer\nfrom sc_sionna.cli.running import run_command, run_line\n"
+        "from sc_sionna.core.errors import UserError\napp = typer.Typer()\n@app.command()\n"
         f"def main() -> None:\n    def work():\n        {code}\n        raise UserError('x = 1: bad')\n"
-        "    run_command(work)\nrun_script(main)\n"
+        "    run_command(work)\nrun_line(app)\n"
     )
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])}
     done = subprocess.run(

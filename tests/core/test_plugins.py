@@ -10,7 +10,7 @@ import pytest
 
 from sc_sionna.core import plugins
 from sc_sionna.core.errors import UserError
-from sc_sionna.core.plugins import allow, allow_named, is_allowed, resolve
+from sc_sionna.core.plugins import allow, allow_named, is_allowed, make, resolve
 from sc_sionna.settings import CodecSettings, LinkSettings
 
 TABLE = {"one": int, "two": float}
@@ -91,4 +91,14 @@ def test_python_code_may_pass_the_class_itself() -> None:
     assert settings.channel == "tests.core.test_plugins:Mine"
     assert json.loads(settings.model_dump_json())["channel"] == settings.channel
     assert resolve(settings.channel, TABLE, "channel") is Mine
-    assert CodecSettings(masking=Mine).masking == settings.channel  # type: ignore[arg-type]
+    assert CodecSettings(masking={"rule": Mine}).masking.rule == settings.channel
+
+
+def test_a_class_that_does_not_take_what_it_is_given_is_one_line() -> None:
+    allow("tests.core")
+    with pytest.raises(
+        UserError, match=r"thing = 'tests.core.test_plugins:Mine': does not take \(int, size\): .* change"
+    ):
+        make("tests.core.test_plugins:Mine", TABLE, "thing", 3, size=2)
+    assert isinstance(make("tests.core.test_plugins:Mine", TABLE, "thing"), Mine)
+    assert make("two", TABLE, "thing", 3) == 3.0

@@ -28,10 +28,10 @@ print(json.dumps(sorted(name for name in sys.modules if name.split(".")[0] == "s
 JOBS = {
     "accuracy": """
 from sc_sionna.attacks.threats import air_threat, random_sign_threat, source_threat
-threats = {"s": source_threat(0.05, steps=1), "r": random_sign_threat(0.1), "air": air_threat(10, samples=8)}
+threats = (source_threat(0.05, steps=1), random_sign_threat(0.1), air_threat(10, samples=8))
 systems = ("masked-vqvae", "jscc", "jpeg-ldpc")
-job = AccuracyExperiment(AccuracySettings(systems=systems, snr_db=(3,), max_images=4, threats=threats,
-    left_out={"air": ("jpeg-ldpc",)}))
+job = AccuracyExperiment(AccuracySettings(systems=systems, snr_db=(3,), max_images=4, threats=threats))
+job.prepare()
 for point in job.points():
     job.evaluate(point, 0)
 """,
@@ -195,7 +195,7 @@ def test_other_settings_of_the_weights_and_other_training_images_end_the_store(
     job = AccuracyExperiment(settings)
     preset = job.described["masked-vqvae"]
     job.described["masked-vqvae"] = preset.with_(codec=preset.codec.with_(masking={"ratio": 0.25}))
-    assert "made_with.weights_settings.masked-vqvae.codec.masking_ratio was 0.5, now 0.25" in refused(
+    assert "made_with.weights_settings.masked-vqvae.codec.masking.ratio was 0.5, now 0.25" in refused(
         job, tmp_path / "s.sqlite"
     )
     job = AccuracyExperiment(settings)

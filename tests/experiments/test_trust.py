@@ -16,6 +16,7 @@ from sc_sionna.core.errors import UserError
 from sc_sionna.experiments.accuracy import AccuracySettings
 from sc_sionna.experiments.base import run_and_save
 from sc_sionna.experiments.error_rates import ErrorRateExperiment, ErrorRateSettings
+from sc_sionna.semantic.weights import sealed
 from sc_sionna.settings import settings_hash
 from sc_sionna.sweep.record import content_hash
 from sc_sionna.tasks import load_codec
@@ -90,8 +91,8 @@ def test_a_system_in_a_record_cannot_name_code_either(foreign: Path) -> None:
     from sc_sionna.schemes import load_scheme_codec
     from sc_sionna.semantic.codec import make_masking
 
-    name = "masked-vqvae[masking=foreign_masking:M]"
-    assert AccuracySettings(systems=(name,)).systems == (name,)
+    name = "masked-vqvae[masking.rule=foreign_masking:M]"
+    assert AccuracySettings(systems=(name,)).labels == (name,)
     codec, _ = load_scheme_codec(name, "digits")
     with pytest.raises(UserError, match="--allow-plugins foreign_masking"):
         make_masking(codec.settings)
@@ -103,15 +104,17 @@ def test_weights_that_name_code_are_refused(foreign: Path, tmp_path: Path, tiny_
     shutil.copytree(tiny_weights, folder)
     path = folder / "digits-masked-vqvae.json"
     description = json.loads(path.read_text())
-    description["preset"]["codec"]["masking"] = "foreign_masking:M"
-    path.write_text(json.dumps(description))
+    description["preset"]["codec"]["masking"]["rule"] = "foreign_masking:M"
+    path.write_text(json.dumps(sealed(description)))
     arguments = ["--weights", str(folder), "--systems", "masked-vqvae", "--snr-db", "40", "--max-images", "8"]
     arguments += ["--epsilon", "0", "--out", str(tmp_path / "out"), "--quiet"]
     result = invoke_sim("accuracy_vs_snr", arguments)
     assert (result.exit_code, result.stdout) == (2, "")
     assert "--allow-plugins foreign_masking" in result.stderr
     assert not foreign.exists()
-    assert load_codec("digits", "masked-vqvae", folder)[1].codec.masking == "foreign_masking:M"  # reading is harmless
+    assert (
+        load_codec("digits", "masked-vqvae", folder)[1].codec.masking.rule == "foreign_masking:M"
+    )  # reading is harmless
     result = invoke_sim("accuracy_vs_snr", [*arguments, "--allow-plugins", "foreign_masking"])
     assert (result.exit_code, result.stderr) == (0, "")
     assert foreign.exists()
@@ -122,7 +125,7 @@ def test_what_the_command_line_names_needs_no_second_word(foreign: Path, tmp_pat
     for number, more in enumerate(
         (
             ["--systems", "masked-vqvae", "--set", "link.channel=foreign_channel:C"],
-            ["--systems", "masked-vqvae[masking=foreign_masking:M]"],
+            ["--systems", "masked-vqvae[masking.rule=foreign_masking:M]"],
         )
     ):
         foreign.unlink(missing_ok=True)

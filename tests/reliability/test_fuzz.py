@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from sc_sionna.cli.fuzz import fuzz_commands
+from sc_sionna.cli.fuzz import fuzz_commands, killed_trainings
 from sc_sionna.cli.main import app
 from sc_sionna.cli.parsing import parse_changes
 from sc_sionna.core import rng
@@ -17,8 +17,10 @@ from sc_sionna.reliability import stores
 from sc_sionna.reliability.kills import kill_sweeps
 from sc_sionna.reliability.outcome import Outcome, write_table
 from sc_sionna.reliability.records import fuzz_records
+from sc_sionna.reliability.training_kills import kill_trainings
 from sc_sionna.reliability.trap import Trap
 from sc_sionna.reliability.values import fuzz_values
+from sc_sionna.reliability.weight_files import damage_weights
 
 
 def faultless(outcome: Outcome, cases: int) -> None:
@@ -38,6 +40,23 @@ def test_hostile_records() -> None:
 
 def test_hostile_command_lines() -> None:
     faultless(fuzz_commands(12, rng.generator(3, "commands")), 12)
+
+
+def test_damaged_weights(tmp_path: Path) -> None:
+    faultless(damage_weights(30, rng.generator(2, "weights"), tmp_path), 30)
+
+
+def test_killed_trainings(tmp_path: Path) -> None:
+    outcome, words = killed_trainings(kill_trainings(3, rng.generator(2, "trainings"), tmp_path))
+    assert (outcome.cases, outcome.harmless, outcome.faults) == (3, 3, [])
+    assert words.startswith("3 SIGKILLs in ")
+
+
+def test_a_training_with_other_weights_would_be_seen() -> None:
+    found = {"kills": 4, "trainings": 2, "where": {"within classify": 4}, "scratch_seen": 1}
+    outcome, _ = killed_trainings(found | {"other_weights": 1, "log_lines_lost_or_doubled": 0, "files_left": 0})
+    assert not outcome.faultless
+    assert outcome.faults == ["1 of 2 trainings: other_weights"]
 
 
 def test_kills() -> None:
@@ -98,7 +117,9 @@ def test_the_table_keeps_the_rows_of_other_parts(tmp_path: Path) -> None:
 def test_an_unknown_part_is_refused_and_a_run_ends_with_code_0(tmp_path: Path) -> None:
     result = CliRunner().invoke(app, ["fuzz", "everything"])
     assert result.exit_code == 2
-    assert "fuzz 'everything': unknown; choose set, commands, records, stores, kills" in result.stderr
+    assert (
+        "fuzz 'everything': unknown; choose set, commands, records, stores, weights, kills, trainings" in result.stderr
+    )
     result = CliRunner().invoke(app, ["fuzz", "stores", "--stores", "5", "--out", str(tmp_path / "r.md")])
     assert (result.exit_code, result.stderr) == (0, "")
     assert "| stores, flipped bits | 5 |" in (tmp_path / "r.md").read_text()

@@ -35,7 +35,7 @@ def accuracy_record(name: str = "accuracy", images: int = 797, **changes: Any) -
             counts = {"images": images, "correct": int(random.binomial(images, accuracy))}
             not_run = threat is not None and snr_db > 12
             results.append(result(Point(system, snr_db, threat), None if not_run else counts))
-    settings: dict[str, Any] = {"kind": "accuracy", "snr_db": SNRS, "seed": 1}
+    settings: dict[str, Any] = {"kind": "accuracy", "snr_db": SNRS, "seed": changes.get("seed", 1)}
     values = {"settings": settings, "seed": 1, "data_set": "digits", "duration_s": 12.3456, "notes": {"chance": 0.1}}
     return make_record(name, points=point_records(results, METRICS["accuracy"]), **{**values, **changes})
 

@@ -34,7 +34,7 @@ def test_the_class_names_instruction_set_threads_and_what_chooses_kernels(monkey
 
 
 def test_an_attacked_sweep_keeps_what_was_crafted_and_where(tiny_weights: Path, tmp_path: Path) -> None:
-    threat = {"noise": source_threat(0.1, steps=2)}
+    threat = (source_threat(0.1, steps=2),)
     settings = AccuracySettings(systems=("masked-vqvae",), snr_db=(3, 40), max_images=8, batch_size=4, threats=threat)
     job = AccuracyExperiment(settings, weights=tiny_weights)
     results, seconds = run_experiment(job, tmp_path / "s.sqlite", quiet=True)
@@ -46,7 +46,7 @@ def test_an_attacked_sweep_keeps_what_was_crafted_and_where(tiny_weights: Path, 
     assert {row.processor for *_, row in rows} == {processor_class()}
     marks: dict[tuple[bool, int], set[str | None]] = {}
     for key, number, row in rows:
-        marks.setdefault((key.endswith("noise"), number), set()).add(row.crafted)
+        marks.setdefault((key.endswith(threat[0].label), number), set()).add(row.crafted)
     assert marks[False, 0] == marks[False, 1] == {None}
     assert all(len(marks[True, number]) == 1 for number in (0, 1))  # crafted once, whatever the SNR
     assert marks[True, 0] != marks[True, 1]

@@ -186,7 +186,13 @@ def test_a_record_with_a_number_that_is_not_finite_is_not_written(tmp_path: Path
 def toy_record(batches: int, tmp_path: Path, seed: int = 5, **changes: Any) -> Record:
     results = sweep(tmp_path / "s.sqlite", stop=StopRule(max_batches=batches))
     points = point_records(results, ACCURACY)
-    values = {"settings": SETTINGS, "seed": seed, "data_set": "toy", "points": points, "duration_s": 1.0}
+    values = {
+        "settings": {**SETTINGS, "seed": seed},
+        "seed": seed,
+        "data_set": "toy",
+        "points": points,
+        "duration_s": 1.0,
+    }
     return make_record("toy", **{**values, **changes})
 
 

@@ -103,7 +103,7 @@ def test_training_learns_it(trained) -> None:
 def test_a_sweep_counts_attacks_and_draws_it(trained, tmp_path: Path) -> None:
     noise = source_threat(0.1, steps=4, loss=Rotation.noise_loss)
     settings = AccuracySettings(
-        systems=("masked-vqvae",), snr_db=(-6, 30), max_images=64, batch_size=32, threats={"noise": noise}
+        systems=("masked-vqvae",), snr_db=(-6, 30), max_images=64, batch_size=32, threats=(noise,)
     )
     job = AccuracyExperiment(settings, weights=trained[0])
     record = run_and_save(job, "rotation", tmp_path, quiet=True)
@@ -113,7 +113,7 @@ def test_a_sweep_counts_attacks_and_draws_it(trained, tmp_path: Path) -> None:
     assert record.notes["chance"] == 0.25
     assert value[30.0, None] > 0.45
     assert value[-6.0, None] < value[30.0, None]
-    assert value[30.0, "noise"] < value[30.0, None]
+    assert value[30.0, noise.label] < value[30.0, None]
     # the counts again, with the turns drawn anew: what is right is the turn, not the digit
     batch, scheme = job.batch(1), job.scheme("masked-vqvae")
     turns = rng.generator(1, "task", 1).integers(0, TURNS, 32)

@@ -8,8 +8,8 @@ SEEN: dict[str, list[str]] = {
         "Agrees for the learned schemes against JPEG+LDPC at low SNR, and for adversarial training, which at 18 dB costs 0 "
         "to 3 points clean. Disagrees in the order: JSCC and, from 9 dB on, JPEG+LDPC with adversarial training are ahead "
         "of every masked VQ-VAE, with and without semantic noise. JSCC sends all patches, at the same number of channel "
-        "uses, and analog symbols over 24 uses degrade without a cliff. JPEG+LDPC costs 24 times the symbols; it resists "
-        "this noise by itself in part, since JPEG removes some of it.",
+        "uses, and analog symbols over 24 uses degrade without a cliff. JPEG+LDPC costs 24 times the symbols; what it "
+        "seemed to resist by itself was a gradient that an approximate JPEG had masked from the attacker.",
     ],
     "ber_vs_snr": [
         "The cliff of four SVD streams lies between 3 and 6 dB, of one stream 12 dB lower; eight streams have a "

@@ -97,7 +97,10 @@ def flip_a_byte(described: Path, weights: Path) -> None:
             edit(lambda c: c["preset"]["codec"]["encoder"].update(dim=4096, depth=9)),
             "the codec has about 1.2e+09 weights",
         ),
-        (edit(lambda c: c["preset"]["codec"]["decoder"].update(head_dim=4096)), "other numbers than its description asks for"),
+        (
+            edit(lambda c: c["preset"]["codec"]["decoder"].update(head_dim=4096)),
+            "other numbers than its description asks for",
+        ),
         (
             lambda d, w: d.write_text(d.read_text().replace('"depth": 1', '"depth": 2')),
             "SHA-256 of its own entries differs",

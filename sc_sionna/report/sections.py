@@ -18,8 +18,8 @@ SECTIONS: dict[str, tuple[str, str, Callable[[Record], list[str]]]] = {
     ),
     "accuracy_vs_snr_cifar10": (
         "The same on CIFAR-10 (JPEG copy)",
-        "As above. The masked VQ-VAE was pre-trained and trained for 34 epochs in all; the classifier behind JPEG+LDPC is an "
-        "earlier one of a few epochs without pre-training, so the two are no comparison yet.",
+        "As above. The masked VQ-VAE was pre-trained and trained for 34 epochs in all; the classifier behind JPEG+LDPC is "
+        "an earlier one of a few epochs without pre-training, so the two are no comparison yet.",
         accuracy_tables,
     ),
     "ber_vs_snr": (

@@ -90,7 +90,7 @@ def fuzz(parts: list[str], sizes: dict[str, int | None], seed: int, out: Path | 
         commit = git_commit() or {"hash": "unknown"}
         made = {"processor": processor_class(), "commit": commit["hash"][:12]}
         write_table(out, outcomes, notes, " ".join(["python -m sc_sionna", *arguments]), made)
-        print(f"written to {out}")
+        print(one_line(f"written to {out}"))
     return 0 if all(outcome.faultless for outcome in outcomes) else 1
 
 
@@ -137,9 +137,10 @@ def fuzz_commands(count: int, random: np.random.Generator) -> Outcome:
             case = f"{name} {' '.join(hostile)}"[:60]
             outcome.add(case, partial(_invoke, [name, *arguments]))
             named = (place == "--set" and word.endswith("=fuzz_trap:Trap")) or word == MODULE
-            trap.report(
-                case, outcome, named, (*WRITTEN, *([word.split("/")[0]] if place in ("--out", "--run-dir") else []))
-            )
+            written = list(WRITTEN)
+            if place in ("--out", "--run-dir"):  # an empty word names the folder that the command runs in
+                written += [word.split("/")[0]] if word else [path.name for path in trap.here.iterdir()]
+            trap.report(case, outcome, named, tuple(written))
     return outcome
 
 

@@ -20,6 +20,7 @@ from sc_sionna.cli.running import run_command
 from sc_sionna.core import plugins
 from sc_sionna.core.errors import UserError
 from sc_sionna.core.startup import start_backend
+from sc_sionna.core.terminal import one_line
 
 if TYPE_CHECKING:  # importing these starts the backend, which a command does when it runs
     from sc_sionna.experiments.catalogue.entry import Entry, Options, Run
@@ -108,7 +109,7 @@ def run_request(request: Request) -> int | None:
     for notice in dict.fromkeys(options.notices):
         print(notice)
     if entry.together is not None and request.config is None:
-        print(f"figure: {entry.together(options, records, request.out)}")
+        print(one_line(f"figure: {entry.together(options, records, request.out)}"))
     return max((code for code in codes if code is not None), default=None)
 
 

@@ -16,6 +16,7 @@ from sc_sionna.cli.parsing import parse_changes, parse_snr_range
 from sc_sionna.core import rng
 from sc_sionna.core.atomic import make_folder
 from sc_sionna.core.errors import UserError
+from sc_sionna.core.terminal import one_line
 from sc_sionna.data import load
 from sc_sionna.data.common import to_float
 from sc_sionna.semantic.codec import make_masking
@@ -97,7 +98,7 @@ def train_preset(
         """Weights of the pre-training stage, which the fine-tuning of every scheme can start from."""
         metric = _metric(trainer, task)
         path = save_weights(out / "pretrained", preset, trainer.model, metric, words)
-        print(f"weights after masked pre-training: {path}")
+        print(one_line(f"weights after masked pre-training: {path}"))
 
     with report.live:
         trainer = Trainer(preset, train, val, run_dir, report, start_from, keep_pretrained, fresh, workers=workers)
@@ -106,7 +107,7 @@ def train_preset(
         return
     metric = _metric(trainer, "classify")
     path = save_weights(out, preset, model, metric, words)
-    print(f"weights: {path}")
+    print(one_line(f"weights: {path}"))
     print(f"{metric['name']}: {metric['value']:.4f} on {len(val)} images, {metric['training_seconds']} s")
     if metric.get("collapsed"):
         print("the code has collapsed: it carries hardly more than the class; no verdict can rest on these weights")
@@ -135,7 +136,8 @@ def calibrate_preset(preset_name: str, snr_text: str, out: Path, images: int, ch
     payload_bits = preset.codec.num_kept * (preset.codec.codebook.size - 1).bit_length()
     table = save_calibration(out, preset.link, payload_bits, parse_snr_range(snr_text), images)
     means = {snr: round(sum(q) / len(q), 4) for snr, q in table.items()}
-    print(f"calibration for {payload_bits} bits in {out}; mean bit error rate by SNR in dB: {json.dumps(means)}")
+    what = f"calibration for {payload_bits} bits in {out}; mean bit error rate by SNR in dB: {json.dumps(means)}"
+    print(one_line(what))
 
 
 def print_noise_energy(

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from sc_sionna.core.terminal import one_line
 from sc_sionna.experiments.fingerprint import fingerprint
 from sc_sionna.settings import Settings
 from sc_sionna.sweep import (
@@ -158,8 +159,8 @@ def run_and_save(
     record_path, shown = out / "records" / f"{name}.json", out / job.shown_as.format(name=name)
     write_record(record_path, record)
     job.draw(record, shown)
-    print(f"record: {record_path}")
-    print(f"{'figure' if shown.suffix == '.png' else 'table'}: {shown}")
+    print(one_line(f"record: {record_path}"))
+    print(one_line(f"{'figure' if shown.suffix == '.png' else 'table'}: {shown}"))
     return record
 
 

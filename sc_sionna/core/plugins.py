@@ -108,6 +108,8 @@ def make(name: str, table: Mapping[str, Any], kind: str, *arguments: Any, **opti
         As :func:`resolve`; and a class of the user's that does not take these arguments.
     """
     made_of = resolve(name, table, kind)
+    if name not in table and not isinstance(made_of, type):
+        raise UserError(f"{kind} = {name!r}: a {type(made_of).__name__}, no class; name a class")
     try:
         inspect.signature(made_of).bind(*arguments, **options)
     except (TypeError, ValueError) as error:  # the latter: a signature that Python cannot read

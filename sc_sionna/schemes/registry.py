@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from sc_sionna.core.errors import UserError
 from sc_sionna.core.plugins import resolve
 from sc_sionna.schemes.base import Scheme
 from sc_sionna.schemes.jpeg_ldpc import JpegLdpcScheme
@@ -22,7 +23,9 @@ def scheme_class(name: str) -> type[Scheme]:
     Raises
     ------
     UserError
-        A name that neither the registry nor a module of the user's own has.
+        A name that neither the registry nor a module of the user's own has, and a class that is no scheme.
     """
     found: type[Scheme] = resolve(name, REGISTRY, "system")
+    if not (isinstance(found, type) and hasattr(found, "changeable")):
+        raise UserError(f"system = {name!r}: no scheme; write a class with what sc_sionna.schemes.Scheme lists")
     return found

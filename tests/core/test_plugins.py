@@ -102,3 +102,5 @@ def test_a_class_that_does_not_take_what_it_is_given_is_one_line() -> None:
         make("tests.core.test_plugins:Mine", TABLE, "thing", 3, size=2)
     assert isinstance(make("tests.core.test_plugins:Mine", TABLE, "thing"), Mine)
     assert make("two", TABLE, "thing", 3) == 3.0
+    with pytest.raises(UserError, match="test_plugins:refused': a function, no class; name a class"):
+        make("tests.core.test_plugins:refused", TABLE, "thing", "x")

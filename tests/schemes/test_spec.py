@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from pydantic import TypeAdapter
 
+from sc_sionna.core import plugins
 from sc_sionna.core.errors import UserError
 from sc_sionna.experiments.accuracy import AccuracyExperiment, AccuracySettings
 from sc_sionna.schemes import (
@@ -26,6 +27,7 @@ from sc_sionna.schemes import (
     trained_schemes,
 )
 from sc_sionna.schemes.jpeg import JpegSettings
+from sc_sionna.schemes.registry import scheme_class
 from sc_sionna.semantic.weights import PACKAGED, read_description
 from sc_sionna.settings import LinkSettings
 from sc_sionna.settings.presets import SCHEMES
@@ -192,3 +194,10 @@ def test_the_package_ships_variants_too() -> None:
     project = tomllib.loads((Path(__file__).resolve().parents[2] / "pyproject.toml").read_text())
     shipped = project["tool"]["setuptools"]["package-data"]["sc_sionna"]
     assert {"weights/*/*.h5", "weights/*/*.json"} <= set(shipped)
+
+
+def test_what_is_no_scheme_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(plugins, "_allowed", set())
+    plugins.allow("os")
+    with pytest.raises(UserError, match="system = 'os:system': no scheme; write a class"):
+        scheme_class("os:system")

@@ -109,6 +109,11 @@ class Record(_Strict):
 
     @model_validator(mode="after")
     def _check(self) -> Record:
+        processors = self.device.get("processors", [])
+        if not isinstance(processors, list) or not all(isinstance(name, str) for name in processors):
+            raise ValueError("device.processors is not a list of the names of processor classes")
+        if not isinstance((self.commit or {}).get("hash", ""), str):
+            raise ValueError("commit.hash is not a text")
         if self.settings_sha256 != settings_hash(self.settings):
             raise ValueError("settings_sha256 is not the hash of the settings")
         if self.settings.get("seed", self.seed) != self.seed:

@@ -150,6 +150,9 @@ def test_a_record_that_contradicts_itself_is_refused(tmp_path: Path) -> None:
         ({"points": [{**points[0], "counts": {**points[0]["counts"], "undecodable": 800}}]}, "at most images = 797"),
         ({"surprise": 1}, "surprise"),
         ({"seed": None}, "seed"),
+        ({"device": {"processors": 3}}, "device.processors is not a list"),
+        ({"device": {"processors": [1]}}, "device.processors is not a list"),
+        ({"commit": {"hash": 3}}, "commit.hash is not a text"),
     ):
         write_record(path, accuracy_record())
         rewrite(path, **changes)

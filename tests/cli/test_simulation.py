@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -16,7 +17,7 @@ from sc_sionna.experiments.error_rates import ErrorRateExperiment, ErrorRateSett
 from sc_sionna.experiments.plan import describe_run
 from sc_sionna.experiments.registry import KINDS
 from sc_sionna.settings import LinkSettings
-from sc_sionna.sweep import read_record
+from sc_sionna.sweep import Point, read_record
 
 SMALL = ErrorRateSettings(
     links={"one": LinkSettings(num_streams=1)}, snr_db=(0, 3), batch_size=32, payload_bits=64,
@@ -94,16 +95,26 @@ def test_help_shows_the_shared_options_and_those_of_the_experiment() -> None:
     assert command("run").exit_code == 2
 
 
-def test_a_configuration_is_settings_or_a_record_and_may_be_changed(tmp_path: Path, config: Path) -> None:
+def test_a_configuration_is_settings_or_a_record_and_may_be_changed(
+    tmp_path: Path, config: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     out = ("--out", str(tmp_path), "--quiet")
     done = command("run", "ber_vs_snr", "--config", str(config), *out)
     assert (done.exit_code, done.stderr) == (0, "")
     path = tmp_path / "records" / "ber_vs_snr_mine.json"
     record = read_record(path)
     assert record.settings == SMALL.model_dump(mode="json") | {"inputs": {}}
-    # the record's own settings, with a longer rule: the store goes on
+    # the record's own settings, with a longer rule: the store goes on with the third batch and computes no other again
+    evaluate, computed = ErrorRateExperiment.evaluate, []
+
+    def note_batch(job: ErrorRateExperiment, point: Point, batch: int) -> Mapping[str, int]:
+        computed.append((point.snr_db, batch))
+        return evaluate(job, point, batch)
+
+    monkeypatch.setattr(ErrorRateExperiment, "evaluate", note_batch)
     done = command("run", "ber_vs_snr", "--config", str(path), "--set", "stop.max_batches=3", *out)
     assert done.exit_code == 0
+    assert computed == [(0, 2), (3, 2)]
     longer = read_record(path)
     assert [p.batches for p in longer.points] == [3, 3]
     assert [p.first_batch for p in longer.points] == [p.first_batch for p in record.points]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import runpy
+import sys
 from pathlib import Path
 
 import pytest
@@ -31,6 +33,18 @@ def test_every_experiment_has_a_script_of_one_call_and_every_script_an_experimen
         assert len(path.read_text().splitlines()) <= 60
         *_, guard = ast.parse(path.read_text()).body
         assert ast.unparse(guard) == f"if __name__ == '__main__':\n    run_script('{path.stem}')"
+
+
+def test_a_script_runs_the_experiment_of_its_name_with_the_arguments_it_was_given(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    script, out = str(SIMS / "ber_vs_snr.py"), tmp_path / "out"
+    monkeypatch.setattr(sys, "argv", [script, "--quick", "--snr-db", "6", "--dry-run", "--out", str(out)])
+    with pytest.raises(SystemExit) as end:
+        runpy.run_path(script, run_name="__main__")
+    assert not end.value.code
+    assert capsys.readouterr().out.startswith("ber_vs_snr_quick: 9 points")
+    assert not out.exists()
 
 
 @pytest.mark.parametrize(

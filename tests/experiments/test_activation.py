@@ -10,6 +10,7 @@ from sc_sionna.core.errors import UserError
 from sc_sionna.experiments.activation import NOISY, ActivationExperiment, ActivationSettings
 from sc_sionna.experiments.base import run_and_save
 from sc_sionna.experiments.replay import replay_record
+from tests.experiments.resealed import one_less, reseal
 
 SETTINGS = ActivationSettings(
     systems=("masked-vqvae", "masked-vqvae+fim"), noise={"epsilon": 0.05, "steps": 2}, max_images=12
@@ -48,7 +49,10 @@ def test_a_killed_run_goes_on_and_its_record_is_that_of_a_whole_run_and_replays(
     assert [(p.system, p.threat) for p in again] == [("masked-vqvae+fim", NOISY)]
     assert resumed.points == whole.points
     assert resumed.notes == whole.notes
-    assert replay_record(tmp_path / "killed" / "records" / "fig9.json", 1, weights=tiny_weights, quiet=True) == 0
+    path = tmp_path / "killed" / "records" / "fig9.json"
+    assert replay_record(path, 1, weights=tiny_weights, quiet=True) == 0
+    reseal(path, one_less("magnitude_milli"))
+    assert replay_record(path, 1, weights=tiny_weights, quiet=True) == 1
 
 
 def test_half_of_the_clean_activations_lie_above_the_median(tiny_weights: Path, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The audit on tiny codecs: what it counts, keeps and refuses."""
+"""The audit: what it counts, keeps and refuses; on tiny codecs where the codec's accuracy does not matter."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ from sc_sionna.sweep import Point, PointResult, Record
 from sc_sionna.tasks import load_codec
 from sc_sionna.training.calibration_file import write_calibration
 from sc_sionna.training.channel import calibration_key
+from tests.experiments.resealed import one_less, reseal
 
 EFFORT = AdaptiveSettings(steps=2, restarts=1, draws=2, queries=2, batch_size=8)
 SMALL = AuditSettings(
@@ -30,16 +31,19 @@ SMALL = AuditSettings(
     adaptive=EFFORT, scoring_draws=3,
 )  # fmt: skip
 
+# shipped weights and a budget at which every attack is right about other images, so that no count is 0 or all
+HELD = SMALL.with_(systems=("jscc+at",), max_images=16, epsilon=0.15)
 
-def run(folder: Path, weights: Path, settings: AuditSettings = SMALL) -> Record:
+
+def run(folder: Path, weights: Path | None, settings: AuditSettings = SMALL) -> Record:
     return run_and_save(AuditExperiment(settings, None, weights), "audit", folder, quiet=True)
 
 
 @pytest.fixture(scope="module")
-def audited(tiny_weights: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Record]:
+def audited(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Record]:
     """An audit that has run: its folder and its record."""
     folder = tmp_path_factory.mktemp("audit")
-    return folder, run(folder, tiny_weights)
+    return folder, run(folder, None, HELD)
 
 
 def test_every_attack_is_counted_and_the_worst_case_is_below_all(audited: tuple[Path, Record]) -> None:
@@ -52,14 +56,18 @@ def test_every_attack_is_counted_and_the_worst_case_is_below_all(audited: tuple[
     for counts in points.values():
         assert counts is not None
         assert set(counts) == {"images", "correct", "draws", "draws_correct"}
-        assert (counts["images"], counts["draws"]) == (6, 18)
+        assert (counts["images"], counts["draws"]) == (16, 48)
         assert points[WORST]["correct"] <= counts["correct"]  # type: ignore[index]
         assert points[WORST]["draws_correct"] <= counts["draws_correct"]  # type: ignore[index]
-    names = [check["name"] for check in record.notes["checks"]["jscc"]]
+    right = {threat: counts["draws_correct"] for threat, counts in points.items() if counts is not None}
+    # 48 clean, 20 to 36 under gradients, 17 in the worst case where this was written: attacks win different images
+    gradients = [right[t] for t in expected - {None, "random-sign", "square", WORST}]
+    assert 5 < right[WORST] <= min(gradients) <= max(gradients) < right["random-sign"] - 5 <= right[None] - 5
+    names = [check["name"] for check in record.notes["checks"]["jscc+at"]]
     assert {"several steps beat one", "cross_entropy: gradient is finite", "accuracy goes towards zero"} <= set(names)
     assert len(names) == len(set(names))
     assert {p.snr_db for p in record.points} == {18}
-    assert set(record.settings["inputs"]["weights_sha256"]) == {"jscc"}
+    assert set(record.settings["inputs"]["weights_sha256"]) == {"jscc+at"}
     assert (audited[0] / "figures" / "audit.png").stat().st_size > 5_000
 
 
@@ -78,7 +86,7 @@ def test_the_worst_case_is_over_attacks_image_by_image(tiny_weights: Path) -> No
 
 
 def test_a_killed_audit_goes_on_within_a_scheme_and_replays(
-    audited: tuple[Path, Record], tiny_weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    audited: tuple[Path, Record], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     evaluate, done = AuditExperiment.evaluate, []
 
@@ -91,16 +99,28 @@ def test_a_killed_audit_goes_on_within_a_scheme_and_replays(
     with monkeypatch.context() as patch:
         patch.setattr(AuditExperiment, "evaluate", killed)
         with pytest.raises(KeyboardInterrupt):
-            run(tmp_path, tiny_weights)
+            run(tmp_path, None, HELD)
+    with pytest.raises(UserError, match=r"^(?!.*\n).*holds a sweep with other settings.*epsilon was 0.15, now 0.01"):
+        run(tmp_path, None, HELD.with_(epsilon=0.01))
     again: list = []
     with monkeypatch.context() as patch:
         patch.setattr(AuditExperiment, "evaluate", lambda self, p, b: again.append(p) or evaluate(self, p, b))
-        resumed = run(tmp_path, tiny_weights)
+        resumed = run(tmp_path, None, HELD)
     assert [p.threat for p in done] == [None, "random-sign", "fgsm", "eq7, 1 draw"]
     assert not set(done) & set(again)
     assert resumed.points == audited[1].points
     assert resumed.notes == audited[1].notes  # also the losses of an attack that was not run again
-    assert replay_record(tmp_path / "records" / "audit.json", 1, weights=tiny_weights, quiet=True) == 0
+    path = tmp_path / "records" / "audit.json"
+    assert replay_record(path, 1, quiet=True) == 0
+    reseal(path, one_less("draws_correct", [p.threat for p in resumed.points].index("fgsm")))
+    assert replay_record(path, 1, quiet=True) == 1
+
+
+def test_another_backward_pass_of_jpeg_is_among_the_checks_of_the_record(tiny_weights: Path, tmp_path: Path) -> None:
+    record = run(tmp_path, tiny_weights, SMALL.with_(systems=("jpeg-ldpc",), max_images=4))
+    found = {c["name"]: c["detail"] for c in record.notes["checks"]["jpeg-ldpc"]}["no other backward pass is stronger"]
+    assert "cubic" in found
+    assert "identity" in found
 
 
 def test_batches_are_parts_of_the_images_with_draws_of_their_own(tiny_weights: Path) -> None:

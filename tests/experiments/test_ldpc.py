@@ -13,6 +13,7 @@ from sc_sionna.experiments.replay import replay_record
 from sc_sionna.figures.decoders import ebno_at, gaps, public_rates
 from sc_sionna.sweep import PointRecord, Record, read_record
 from sc_sionna.sweep.metrics import BLOCK_ERROR_RATE
+from tests.experiments.resealed import one_less, reseal
 
 CURVE = Curve(k=64, n=128, ebno_db=(1.0, 2.0, 2.5), sionna=(3.0,), layered=(2.2,))
 SETTINGS = LdpcSettings(
@@ -99,6 +100,8 @@ def test_a_killed_run_goes_on_with_the_same_counts_and_replays(
         (p.key, p.counts, p.first_batch) for p in record[1].points
     ]
     assert replay_record(record[0], 1, quiet=True) == 0
+    reseal(tmp_path / "records" / "ldpc.json", one_less("errors_of_both"))
+    assert replay_record(tmp_path / "records" / "ldpc.json", 1, quiet=True) == 1
 
 
 def test_a_code_that_occurs_twice_or_does_not_exist_is_one_clear_line() -> None:

@@ -125,12 +125,12 @@ class _Way:
             self.watch.watch(self.experiment.scheme(name))
 
     def __call__(self, _: int) -> list[dict[str, int]]:
-        counts = []
+        counts: list[dict[str, int]] = []
         for point in self.experiment.points():
             for batch in range(self.experiment.max_batches or 0):
                 if not self.reuse:
                     self.experiment.scheme(point.system).forget()
-                counts.append(dict(self.experiment.evaluate(point, batch)))
+                counts.append(self.experiment.evaluate(point, batch).counts)
         return counts
 
 

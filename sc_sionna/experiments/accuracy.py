@@ -17,13 +17,14 @@ from sc_sionna.data import load
 from sc_sionna.data.common import Images, to_float
 from sc_sionna.experiments.base import Experiment, SweepSettings
 from sc_sionna.experiments.noise import SemanticNoise
-from sc_sionna.figures.curves import plot_accuracy_vs_snr
+from sc_sionna.figures.curves import plot_task_vs_snr
 from sc_sionna.phy.channels import make_channel
 from sc_sionna.schemes import Batch, Scheme, Spec, describe_scheme, make_scheme, specs
 from sc_sionna.schemes.jpeg import JpegSettings
 from sc_sionna.settings import LinkSettings, Settings
-from sc_sionna.sweep import Point, Record, StopRule
+from sc_sionna.sweep import Outcome, Point, Record, StopRule
 from sc_sionna.sweep.metrics import merge
+from sc_sionna.sweep.scores import joined, summarised
 from sc_sionna.tasks import make_task
 
 Draw = Callable[[Record, Path], None]
@@ -135,6 +136,7 @@ class AccuracyExperiment(Experiment):
         if self.task.metric is None:
             raise UserError(f"task = {self.codec.task!r}: no sweep can count what it does; compare classifiers")
         self.metric = self.task.metric
+        settings.stop.check(self.metric)
         self.weights_sha256 = {name: description["sha256"] for name, (_, description) in described.items()}
         test = load(settings.dataset, "test", data_dir, self.codec.image_size)
         self.images = test.shuffled(settings.max_images)
@@ -206,14 +208,21 @@ class AccuracyExperiment(Experiment):
         )
         return Batch(images, labels, number, self.settings.seed)
 
-    def evaluate(self, point: Point, batch: int) -> Mapping[str, int]:
+    def evaluate(self, point: Point, batch: int) -> Outcome:
         """As the base class; every network is built before, by :meth:`prepare`."""
         scheme, images, interference = self._schemes[point.system], self.batch(batch), None
         if point.threat is not None:
             threat = self.threats[point.threat]
             images = replace(images, images=self.noise.images(scheme, threat, images), clean=images.images)
             interference = self.noise.interference(scheme, threat, images, point.snr_db)
-        return scheme.counts(images, scheme.transmit(images, point.snr_db, interference))
+        outputs = scheme.transmit(images, point.snr_db, interference)
+        scores = self.task.scores(outputs["predictions"], images.targets(self.task))
+        return Outcome(scheme.counts(images, outputs), scores)
+
+    def forget(self) -> None:
+        for scheme in self._schemes.values():
+            scheme.forget()
+        self.noise.forget()
 
     def budgets(self) -> dict[str, dict[str, Any]]:
         return {label: self.scheme(label).budget(self.images.pixels).model_dump() for label in self.specs}
@@ -246,12 +255,17 @@ class AccuracyExperiment(Experiment):
     def error_free(self, label: str, threat: Threat | None = None) -> float:
         """The metric over all images where nothing goes wrong on the air, under noise at the transmitter if given."""
         scheme, top = self.scheme(label), max(self.settings.snr_db)
-        batches = [self.batch(number) for number in range(self.max_batches or 0)]
-        if threat is not None:
-            batches = [replace(b, images=self.noise.images(scheme, threat, b), clean=b.images) for b in batches]
-        value = self.metric.value(
-            merge(*(self.task.counts(scheme.error_free_predictions(b, top), b.targets(self.task)) for b in batches))
-        )
+        counts, scores = [], []
+        for number in range(self.max_batches or 0):
+            batch = self.batch(number)
+            if threat is not None:
+                batch = replace(batch, images=self.noise.images(scheme, threat, batch), clean=batch.images)
+            answers, targets = scheme.error_free_predictions(batch, top), batch.targets(self.task)
+            counts.append(self.task.counts(answers, targets))
+            scores.append(self.task.scores(answers, targets))
+            self.forget()
+        found: dict[str, Any] = {**merge(*counts), **summarised(joined(scores))}
+        value = self.metric.value(found)
         assert value is not None
         return value
 
@@ -261,6 +275,6 @@ class AccuracyExperiment(Experiment):
             return
 
         s = self.settings
-        title = f"{self.images.name}: task accuracy over {s.link.channel} {s.link.num_tx_ant}x{s.link.num_rx_ant}"
+        title = f"{self.images.name}: {self.codec.task} over {s.link.channel} {s.link.num_tx_ant}x{s.link.num_rx_ant}"
         title += f", {s.link.num_streams} streams, {s.link.modulation}"
-        plot_accuracy_vs_snr(record, path, title)
+        plot_task_vs_snr(record, path, title)

@@ -12,6 +12,7 @@ from sc_sionna.core.terminal import one_line
 from sc_sionna.experiments.fingerprint import fingerprint
 from sc_sionna.settings import Settings
 from sc_sionna.sweep import (
+    Outcome,
     Point,
     PointRecord,
     PointResult,
@@ -49,8 +50,8 @@ class Experiment(ABC):
     def points(self) -> list[Point]: ...
 
     @abstractmethod
-    def evaluate(self, point: Point, batch: int) -> Mapping[str, int]:
-        """Counts of a batch; every draw follows from (run seed, SNR, batch)."""
+    def evaluate(self, point: Point, batch: int) -> Mapping[str, int] | Outcome:
+        """Counts of a batch, and scores of its images; every draw follows from (run seed, SNR, batch)."""
 
     @abstractmethod
     def draw(self, record: Record, path: Path) -> None:
@@ -83,6 +84,9 @@ class Experiment(ABC):
     def crafted(self, point: Point, batch: int) -> str | None:
         """SHA-256 of what an attack made for a batch, None for a point without attack; asked right after ``evaluate``."""
         return None
+
+    def forget(self) -> None:  # noqa: B027  an experiment may keep nothing
+        """Drop what was kept of the batches so far; no SNR of the system and threat in work needs it any more."""
 
     def weights_settings(self) -> dict[str, Settings]:
         """Settings that come with the weights, by system; like the job's own, they say what is evaluated."""
@@ -119,6 +123,7 @@ def run_experiment(
         max_batches=job.max_batches,
         progress=make_progress(quiet),
         crafted=job.crafted,
+        forget=job.forget,
     )
     return results, time.monotonic() - began
 

@@ -1,4 +1,4 @@
-"""Semantic noise of a sweep: crafted once per (scheme, threat, batch), reused at every SNR."""
+"""Semantic noise of a sweep: crafted once per (scheme, threat, batch), reused at every SNR, and then dropped."""
 
 from __future__ import annotations
 
@@ -43,6 +43,10 @@ class SemanticNoise:
             generator = rng.generator(self.run_seed, "semantic noise", threat.stream, batch.index)
             self._images[key] = self._crafters[key[:2]](batch.images, batch.labels, generator)
         return self._images[key]
+
+    def forget(self) -> None:
+        """Drop the images crafted so far; what an attacker over the air sends stays, since it is made once for all."""
+        self._images.clear()
 
     def interference(self, scheme: Scheme, threat: Any, batch: Batch, snr_db: float) -> np.ndarray | None:
         """H_a Δx with a fresh H_a per image, complex ``[B, U, rx]``; None for noise at the transmitter."""

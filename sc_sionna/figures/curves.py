@@ -13,12 +13,16 @@ from matplotlib.figure import Figure
 
 from sc_sionna.core.errors import UserError
 from sc_sionna.figures import style
-from sc_sionna.sweep.metrics import ACCURACY, BIT_ERROR_RATE, BLOCK_ERROR_RATE, INDEX_ERROR_RATE, Counts, Metric
+from sc_sionna.sweep.metrics import ACCURACY, BIT_ERROR_RATE, BLOCK_ERROR_RATE, INDEX_ERROR_RATE, Metric
 from sc_sionna.sweep.record import PointRecord, Record
 
 XOf = Callable[[Record, PointRecord], float | None]
 LabelOf = Callable[[Record, PointRecord], str]
 PanelOf = Callable[[Record, PointRecord], str | None]
+Found = dict[str, Any]  # counts and summaries of scores, see PointRecord.found
+
+# Label and scale of a metric's axis; others have their name and no scale
+AXES = {"accuracy": ("Accuracy (%)", 100.0), "psnr_db": ("PSNR (dB)", 1.0), "ssim": ("SSIM", 1.0)}
 
 ERROR_RATES = (
     (BIT_ERROR_RATE, "Bit error rate"),
@@ -29,10 +33,11 @@ ERROR_RATES = (
 
 @dataclass(frozen=True)
 class Series:
-    """One line: its label, and per point its place on the axis (mostly the SNR in dB) and the counts, in that order."""
+    """One line: its label, and per point its place on the axis (mostly the SNR in dB) and what was
+    found there, in that order."""
 
     label: str
-    points: tuple[tuple[float, Counts], ...]
+    points: tuple[tuple[float, Found], ...]
 
     def estimates(self, metric: Metric) -> list[tuple[float, float, float, float]]:
         """Place, value, lower and upper end of the interval of the points that have trials of this metric."""
@@ -50,11 +55,11 @@ def series_of(records: Sequence[Record], metric_name: str | None = None) -> list
     metric_name : take the points of this metric; None takes all, since counts are the same for every metric of a point.
     Where several records are drawn together, a system that occurs in more than one carries the record's name.
     """
-    lines: dict[tuple[int, str, str | None], dict[float, Counts]] = {}
+    lines: dict[tuple[int, str, str | None], dict[float, Found]] = {}
     for number, record in enumerate(records):
         for point in record.points:
             if point.counts is not None and metric_name in (None, point.metric):
-                lines.setdefault((number, point.system, point.threat), {})[point.snr_db] = point.counts
+                lines.setdefault((number, point.system, point.threat), {})[point.snr_db] = point.found
     names = [(system, threat) for _, system, threat in lines]
     series = []
     for (number, system, threat), points in lines.items():
@@ -65,19 +70,19 @@ def series_of(records: Sequence[Record], metric_name: str | None = None) -> list
     return series
 
 
-def plot_accuracy_vs_snr(
+def plot_task_vs_snr(
     records: Record | Sequence[Record],
     path: Path,
     title: str | None = None,
     chance: float | None = None,
     label_of: LabelOf | None = None,
 ) -> None:
-    """Accuracy in percent against the SNR in dB with Wilson 95 % intervals, a line per system.
+    """The task's metric against the SNR in dB with 95 % intervals, a line per system; accuracy is in percent.
 
     Where the first record's settings name threats there is a panel for each, after one without semantic noise, and a system
     looks the same in all of them. Otherwise all lines share a panel.
 
-    chance : accuracy of guessing, drawn as a line; default ``notes["chance"]`` of the first record, if there
+    chance : the metric's value of guessing, drawn as a line; default ``notes["chance"]`` of the first record, if there
     label_of : names a line; default the system
 
     ``notes["bounds"]`` of the first record, name to accuracy, are drawn as lines across. Points that were not run are left
@@ -89,12 +94,13 @@ def plot_accuracy_vs_snr(
         def panel(record: Record, point: PointRecord) -> str | None:
             return point.threat or (style.NO_NOISE if record.settings.get("threats") else None)
 
-        plot_accuracy_vs(records, path, "SNR (dB)", lambda _, p: p.snr_db, label_of, panel, title, chance)
+        plot_task_vs(records, path, "SNR (dB)", lambda _, p: p.snr_db, label_of, panel, title, chance)
         return
-    _draw_accuracy({None: series_of(records, ACCURACY.name)}, records, path, "SNR (dB)", title, chance)
+    metric = _metric_of(records)
+    _draw_curves({None: series_of(records, metric.name)}, metric, records, path, "SNR (dB)", title, chance)
 
 
-def plot_accuracy_vs(
+def plot_task_vs(
     records: Record | Sequence[Record],
     path: Path,
     x_label: str,
@@ -104,7 +110,7 @@ def plot_accuracy_vs(
     title: str | None = None,
     chance: float | None = None,
 ) -> None:
-    """Accuracy in percent against anything that a record says of its points; otherwise as :func:`plot_accuracy_vs_snr`.
+    """The task's metric against anything that a record says of its points; otherwise as :func:`plot_task_vs_snr`.
 
     x_of : the place of a point on the axis, from the record and the point alone; None leaves the point out
     label_of : the line that a point is on; default its system
@@ -113,34 +119,43 @@ def plot_accuracy_vs(
     ValueError where two points fall on one place of a line.
     """
     records = [records] if isinstance(records, Record) else list(records)
-    places: dict[str | None, dict[str, dict[float, Counts]]] = {}
+    places: dict[str | None, dict[str, dict[float, Found]]] = {}
+    metric = _metric_of(records)
     for record in records:
         for point in record.points:
             x = x_of(record, point)
-            if point.counts is None or point.metric != ACCURACY.name or x is None:
+            if point.counts is None or point.metric != metric.name or x is None:
                 continue
             panel = panel_of(record, point) if panel_of else None
             label = label_of(record, point) if label_of else point.system
             line = places.setdefault(panel, {}).setdefault(label, {})
             if float(x) in line:
                 raise ValueError(f"{point.key}: another point of the line {label!r} is at {x} too")
-            line[float(x)] = point.counts
+            line[float(x)] = point.found
     panels = {
         panel: [Series(label, tuple(sorted(line.items()))) for label, line in lines.items()]
         for panel, lines in places.items()
     }
-    _draw_accuracy(panels, records, path, x_label, title, chance)
+    _draw_curves(panels, metric, records, path, x_label, title, chance)
 
 
-def _draw_accuracy(
+def _metric_of(records: Sequence[Record]) -> Metric:
+    """The task's metric, which all lines of a figure share: accuracy, or the mean of the first point's score."""
+    points = [point for record in records for point in record.points]
+    return next((point.measure for point in points if point.metric in point.scores), ACCURACY)
+
+
+def _draw_curves(
     panels: dict[str | None, list[Series]],
+    metric: Metric,
     records: Sequence[Record],
     path: Path,
     x_label: str,
     title: str | None,
     chance: float | None,
 ) -> None:
-    every = _not_empty([line for lines in panels.values() for line in lines], records, "accuracy")
+    every = _not_empty([line for lines in panels.values() for line in lines], records, metric.name)
+    label, scale = AXES.get(metric.name, (metric.name, 1.0))
     labels = list(dict.fromkeys(line.label for line in every))
     chance = records[0].notes.get("chance") if chance is None else chance
     columns = min(len(panels), 3)
@@ -151,39 +166,41 @@ def _draw_accuracy(
         all_axes = figure.subplots(rows, columns, squeeze=False, sharey=True).flat
         for number, (axes, (panel, lines)) in enumerate(zip(all_axes, panels.items(), strict=False)):
             for line in lines:
-                x, value, low, high = style.columns_of(line.estimates(ACCURACY), scale=100.0)
+                x, value, low, high = style.columns_of(line.estimates(metric), scale=scale)
                 look = style.look(labels.index(line.label))
                 axes.errorbar(x, value, style.bars(value, low, high), label=line.label, **look)
             for place, (name, bound) in enumerate(records[0].notes.get("bounds", {}).items()):
                 axes.axhline(
-                    100 * bound,
+                    scale * bound,
                     color="0.2",
                     linestyle=style.BOUNDS[place % len(style.BOUNDS)],
                     linewidth=1.2,
                     label=name,
                 )
             if chance is not None:
-                axes.axhline(100 * chance, color="0.45", linestyle=(0, (6, 3)), linewidth=1, zorder=1)
+                axes.axhline(scale * chance, color="0.45", linestyle=(0, (6, 3)), linewidth=1, zorder=1)
             if chance is not None and number == 0:
                 # at the end where the lines leave it more room
                 rooms = [
-                    min(abs((line.estimates(ACCURACY) or [(0.0, 0.0, 0.0, 0.0)])[end][1] - chance) for line in lines)
+                    min(abs((line.estimates(metric) or [(0.0, 0.0, 0.0, 0.0)])[end][1] - chance) for line in lines)
                     for end in (0, -1)
                 ]
                 at, side = (0.005, "left") if rooms[0] > rooms[1] else (0.995, "right")
+                guessed = f"chance {scale * chance:.3g}" + (" %" if scale == 100 else "")
                 axes.annotate(
-                    f"chance {100 * chance:.3g} %", (at, 100 * chance), xycoords=("axes fraction", "data"),
+                    guessed, (at, scale * chance), xycoords=("axes fraction", "data"),
                     xytext=(0, -3), textcoords="offset points", ha=side, va="top", color="0.35", fontsize="small",
                 )  # fmt: skip
-            axes.set_ylim(-2, 102)
+            if metric is ACCURACY:
+                axes.set_ylim(-2, 102)
             if panel is not None:
                 axes.set_title(textwrap.fill(panel, 48), fontsize="medium")
             if number % columns == 0:
-                axes.set_ylabel("Accuracy (%)")
+                axes.set_ylabel(label)
             _finish_axes(axes, lines, x_label)
         for axes in all_axes[len(panels) :]:
             axes.set_axis_off()
-        style.finish_figure(figure, figure.axes, title, f"Bars: 95 % intervals, {_trials(every, ACCURACY)} per point")
+        style.finish_figure(figure, figure.axes, title, f"Bars: 95 % intervals, {_trials(every, metric)} per point")
         style.save(figure, path)
 
 

@@ -147,7 +147,7 @@ class JpegLdpcScheme:
         """Predictions for streams ``bits [M, P]`` that every CRC accepted, and which of them are images of ``shape``."""
         images = [None if stream is None else decode_jpeg(stream, shape) for stream in map(from_payload, bits)]
         decodable = np.array([image is not None for image in images], bool)
-        predictions = np.zeros(len(bits), np.int64)
+        predictions = np.repeat(self._mean_image()[1][None], len(bits), axis=0)
         if decodable.any():
             shown = np.stack([image for image in images if image is not None])
             predictions[decodable] = self._predict(to_float(shown))
@@ -191,7 +191,7 @@ class JpegLdpcScheme:
             well, the outcome is the error-free one
         """
         undetected = accepted & (received != bits).any(axis=1)
-        predictions, decodable = np.full(len(bits), -1, np.int64), accepted.copy()
+        predictions, decodable = np.empty_like(error_free), accepted.copy()
         arrived = accepted & ~undetected
         predictions[arrived] = error_free[arrived]
         if undetected.any():

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sc_sionna.sweep.metrics import METRICS, difference_z
 from sc_sionna.sweep.record import PointRecord, Record
 
 Z_LIMIT = 4.0
@@ -14,9 +13,9 @@ Z_LIMIT = 4.0
 class Comparison:
     """One point that both records ran.
 
-    z : of the difference of the two rates. A replay repeats a part of the stored batches, so the two are positively
+    z : of the difference of the two values. A replay repeats a part of the stored batches, so the two are positively
         correlated and z is smaller than for independent runs: the test is mild, ``exact`` is the sharp one
-    exact : whether the counts of the batches that both have are equal; None where they are not the same batches
+    exact : whether the counts and scores of the batches that both have are equal; None where they are not the same batches
     agree : |z| <= 4, and exactly equal where exact equality is due
     """
 
@@ -60,7 +59,7 @@ def compare(a: Record, b: Record, exact: bool = True) -> list[Comparison]:
         other = others.get(point.key)
         if other is None or point.counts is None or other.counts is None:
             continue
-        z = difference_z(METRICS[point.metric], point.counts, other.counts)
+        z = point.measure.difference_z(point.found, other.found)
         if z is None:
             continue
         equal = _same_batches(point, other) if same_draws else None
@@ -70,11 +69,11 @@ def compare(a: Record, b: Record, exact: bool = True) -> list[Comparison]:
 
 
 def _same_batches(a: PointRecord, b: PointRecord) -> bool | None:
-    denominator = METRICS[a.metric].denominator
+    denominator = a.measure.denominator
     first_a, first_b = a.first_batch, b.first_batch
     if first_a is None or first_b is None or first_a.get(denominator) != first_b.get(denominator):
         return None
-    equal = first_a == first_b
+    equal = (first_a, a.first_scores) == (first_b, b.first_scores)
     if a.batches == b.batches and a.counts and b.counts and a.counts.get(denominator) == b.counts.get(denominator):
-        equal = equal and a.counts == b.counts
+        equal = equal and (a.counts, a.scores) == (b.counts, b.scores)
     return equal

@@ -1,92 +1,18 @@
-"""Points, stop rules and the loop over batches."""
+"""The loop over points and batches."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from math import isfinite
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
-
-from pydantic import Field
+from typing import Any
 
 from sc_sionna.core.errors import UserError
-from sc_sionna.core.terminal import one_line
-from sc_sionna.settings import Settings
-from sc_sionna.sweep.metrics import Counts, Metric, merge, to_counts
+from sc_sionna.sweep.metrics import Counts, Metric, merge
+from sc_sionna.sweep.points import Point, Stop, StopRule
 from sc_sionna.sweep.progress import Progress
+from sc_sionna.sweep.scores import Outcome, Scores, ScoreSummary, joined, same_outcome, summarised, to_outcome
 from sc_sionna.sweep.store import Store, StoredBatch
-
-Stop = Literal["half_width", "errors", "maximum"]
-
-
-@dataclass(frozen=True)
-class Point:
-    """One point of a sweep: a system at an SNR in dB under a threat (None: no semantic noise)."""
-
-    system: str
-    snr_db: float
-    threat: str | None = None
-
-    def __post_init__(self) -> None:
-        # one name per SNR: 3, 3.0, NumPy's 3.0 and -0.0 against 0.0 are the same point
-        object.__setattr__(self, "snr_db", float(self.snr_db) + 0.0)
-        if not isfinite(self.snr_db):
-            raise UserError(f"snr_db = {self.snr_db}: not a finite number; give the SNR in dB, for example 3")
-
-    @property
-    def key(self) -> str:
-        """Name in the store; the separator cannot occur in any part."""
-        parts = (self.system, repr(self.snr_db), *(() if self.threat is None else (self.threat,)))
-        return "\x1f".join(part.replace("\x1f", " ") for part in parts)
-
-    @property
-    def group(self) -> tuple[str, str | None]:
-        """The system and the threat: what an attack is crafted for, whatever the SNR."""
-        return self.system, self.threat
-
-    def __str__(self) -> str:
-        text = f"{self.system} at {self.snr_db:g} dB" + (f", {self.threat}" if self.threat is not None else "")
-        return one_line(text)  # names of a record from elsewhere go to the terminal through this
-
-
-class StopRule(Settings):
-    """When a point has enough batches; a function of its counts in batch order, so restarts and order cannot change it.
-
-    The point stops after the first batch, not before ``min_batches``, at which the 95 % interval of the metric is narrow
-    enough ("half_width") or enough errors were seen ("errors"), and in any case at ``max_batches`` or ``max_trials``
-    ("maximum"). Where several hold at once the first of this order is named.
-    """
-
-    half_width: float | None = Field(None, gt=0, lt=1, description="the target half-width of the 95 % interval")
-    errors: int | None = Field(None, ge=1, description="the number of errors that is enough")
-    max_batches: int | None = Field(None, ge=1, description="the most batches per point; null for one pass of the data")
-    max_trials: int | None = Field(None, ge=1, description="the number of trials (images, blocks) that is enough")
-    min_batches: int = Field(1, ge=1, description="the fewest batches per point before an early stop")
-
-    def verdict(self, batches: int, counts: Mapping[str, int], metric: Metric) -> Stop | None:
-        """Why a point stops after these batches, or None if it goes on."""
-        if batches >= self.min_batches:
-            interval = metric.interval(counts)
-            if self.half_width is not None and interval and (interval[1] - interval[0]) / 2 <= self.half_width:
-                return "half_width"
-            if self.errors is not None and metric.errors(counts) >= self.errors:
-                return "errors"
-        if self.max_batches is not None and batches >= self.max_batches:
-            return "maximum"
-        if self.max_trials is not None and counts.get(metric.denominator, 0) >= self.max_trials:
-            return "maximum"
-        return None
-
-    def at_most(self, max_batches: int | None) -> StopRule:
-        """This rule with another upper limit of batches; the smaller one holds."""
-        limits = [limit for limit in (self.max_batches, max_batches) if limit is not None]
-        if not limits and self.max_trials is None:
-            raise UserError(
-                "max_batches = None: a point without errors would never end; set max_batches or max_trials of the stop rule"
-            )
-        rule: StopRule = self.with_(max_batches=min(limits) if limits else None)
-        return rule
 
 
 @dataclass(frozen=True)
@@ -97,6 +23,7 @@ class PointResult:
     first_batch : counts of batch 0, which a replay of any size can repeat exactly
     stop : None if the point was not run, or not to its end
     processors : the classes of the processors that ran its batches
+    scores, first_scores : summaries of the images' scores, of all batches and of batch 0; empty where a task has none
     """
 
     point: Point
@@ -105,9 +32,11 @@ class PointResult:
     first_batch: Counts | None
     stop: Stop | None
     processors: tuple[str, ...] = ()
+    scores: Mapping[str, ScoreSummary] = field(default_factory=dict)
+    first_scores: Mapping[str, ScoreSummary] = field(default_factory=dict)
 
 
-Evaluate = Callable[[Point, int], Mapping[str, int]]
+Evaluate = Callable[[Point, int], Mapping[str, int] | Outcome]
 Crafted = Callable[[Point, int], str | None]
 
 
@@ -117,40 +46,51 @@ class _Tally:
     def __init__(self, point: Point, stop: StopRule, metric: Metric) -> None:
         self.point, self.rule, self.metric = point, stop, metric
         self.counts: Counts = {}
-        self.first: Counts | None = None
+        self.first: Outcome | None = None
+        self.scores: list[Scores] = []
         self.batches = 0
         self.stop: Stop | None = None
         self.processors: set[str] = set()
 
-    def add(self, batch: Counts, processor: str) -> None:
-        self.first = batch if self.first is None else self.first
-        self.counts = merge(self.counts, batch)
+    def add(self, batch: Outcome, processor: str) -> None:
+        self.first = self.first or batch
+        self.counts = merge(self.counts, batch.counts)
+        self.scores.append(batch.scores)
         self.batches += 1
         self.processors.add(processor)
-        self.stop = self.rule.verdict(self.batches, self.counts, self.metric)
+        self.stop = self.rule.verdict(self.batches, self._found(), self.metric)
 
     def add_stored(self, stored: Mapping[int, StoredBatch]) -> None:
         """Stored batches from the first on; those behind a gap or behind the stop do not count."""
         while self.stop is None and self.batches in stored:
             row = stored[self.batches]
-            self.add(row.counts, row.processor)
+            self.add(row.outcome, row.processor)
+
+    def _found(self) -> dict[str, Any]:
+        """Counts and summaries of scores, of which a metric is a function."""
+        return {**self.counts, **summarised(joined(self.scores))}
 
     def result(self) -> PointResult:
-        counts, processors = self.counts if self.batches else None, tuple(sorted(self.processors))
-        return PointResult(self.point, counts, self.batches, self.first, self.stop, processors)
+        processors = tuple(sorted(self.processors))
+        if self.first is None:
+            return PointResult(self.point, None, 0, None, self.stop, processors)
+        scores = summarised(joined(self.scores)), summarised(self.first.scores)
+        return PointResult(self.point, self.counts, self.batches, self.first.counts, self.stop, processors, *scores)
 
     def state(self) -> str:
         """The estimate so far, short: value ± half-width of the interval."""
-        value, interval = self.metric.value(self.counts), self.metric.interval(self.counts)
+        value, interval = self.metric.value(self._found()), self.metric.interval(self._found())
         if value is None or interval is None:
-            return "no batch yet"
+            return "no estimate yet"
         return f"{self._trials()}, {self.metric.name} {value:.4g} ± {(interval[1] - interval[0]) / 2:.2g}"
 
     def summary(self) -> str:
         """The final estimate with both ends of its interval, and what stopped the point."""
-        value, interval = self.metric.value(self.counts), self.metric.interval(self.counts)
-        if value is None or interval is None:
+        value, interval = self.metric.value(self._found()), self.metric.interval(self._found())
+        if value is None:
             return "not run"
+        if interval is None:
+            return f"{self._trials()}, {self.metric.name} {value:.4g}, too few for an interval"
         ends = f"[{interval[0]:.4g}, {interval[1]:.4g}]"
         return f"{self._trials()}, {self.metric.name} {value:.4g} {ends}, stopped by {self.stop}"
 
@@ -169,10 +109,12 @@ def run_sweep(
     max_batches: int | None = None,
     progress: Progress | None = None,
     crafted: Crafted = lambda point, batch: None,
+    forget: Callable[[], None] = lambda: None,
 ) -> list[PointResult]:
     """Run every point until its stop rule holds; batches that the store holds already are not run again.
 
-    points : visited in this order; the results are in it too and do not depend on it
+    points : system by system and threat by threat, in the order of their first points, a batch is run at all its SNRs
+        before the next batch begins; the results are in the order of ``points`` and do not depend on it
     evaluate : counts of batch b of a point. It must derive every random draw from (run seed, SNR, batch); then all systems
         meet the same draws, and the counts depend neither on the order of the points nor on restarts
     run_settings : everything that the counts of a batch depend on, as JSON. The stop rule may stay out: then a store goes on
@@ -180,33 +122,57 @@ def run_sweep(
     max_batches : what the data allow; the smaller of it and ``stop.max_batches`` holds
     crafted : SHA-256 of what an attack made for batch b of a point, None for a point without attack. A store goes on only
         where these agree with the stored ones, so that it never mixes what two processor classes make of one attack
+    forget : called when no SNR of a system and threat needs the batch in hand any more; what ``evaluate`` keeps of a batch
+        for its other SNRs is dropped there, so that memory does not grow with the data set
 
     Every batch is committed before the next one begins, so an error in ``evaluate``, an interruption or a kill loses
     nothing finished. Raises UserError for a point that occurs twice, a rule without maximum, and as :class:`Store`.
     """
+    stop.check(metric)
     rule = stop.at_most(max_batches)
     _check_distinct(points)
-    results = []
+    groups: dict[tuple[str, str | None], list[_Tally]] = {}
+    for point in points:
+        groups.setdefault(point.group, []).append(_Tally(point, rule, metric))
     with Store(store_path, run_settings) as store, progress or Progress() as display:
         display.start(len(points))
         same = _SameAttacks(store, points, evaluate, crafted)
-        for point in points:
-            tally = _Tally(point, rule, metric)
-            stored = store.batches(point.key)
-            tally.add_stored(stored)
-            while tally.stop is None:
-                tally.add_stored(stored)  # behind a gap, which only rows removed by hand leave
-                if tally.stop is not None:
-                    break
-                number = tally.batches
-                same.check_before(point)
-                counts = _checked(point, evaluate(point, number), metric)
-                store.add(point.key, number, counts, same.mark(point, number))
-                tally.add(counts, store.processor)
-                display.batch(str(point), tally.batches, rule.max_batches, tally.state())
-            display.finish(str(point), tally.summary())
-            results.append(tally.result())
-    return results
+        for tallies in groups.values():
+            _run_group(tallies, evaluate, store, same, display, forget)
+    results = {tally.point: tally.result() for tallies in groups.values() for tally in tallies}
+    return [results[point] for point in points]
+
+
+def _run_group(
+    tallies: Sequence[_Tally],
+    evaluate: Evaluate,
+    store: Store,
+    same: _SameAttacks,
+    display: Progress,
+    forget: Callable[[], None],
+) -> None:
+    """The points of one system and threat, which differ in the SNR alone: batch by batch, each at all SNRs that need it."""
+    stored = {tally.point: store.batches(tally.point.key) for tally in tallies}
+    waiting = list(tallies)
+    while True:
+        for tally in waiting:
+            tally.add_stored(stored[tally.point])  # again, behind a gap that only rows removed by hand leave
+            if tally.stop is not None:
+                display.finish(str(tally.point), tally.summary())
+        waiting = [tally for tally in waiting if tally.stop is None]
+        if not waiting:
+            return
+        number = min(tally.batches for tally in waiting)
+        for tally in waiting:
+            if tally.batches != number:
+                continue
+            point = tally.point
+            same.check_before(point)
+            outcome = _checked(point, evaluate(point, number), tally.metric)
+            store.add(point.key, number, outcome, same.mark(point, number))
+            tally.add(outcome, store.processor)
+            display.batch(str(point), tally.batches, tally.rule.max_batches, tally.state())
+        forget()
 
 
 class _SameAttacks:
@@ -232,14 +198,15 @@ class _SameAttacks:
             return
         first, number, row = other
         if row.crafted is None:  # no attack: the networks alone decide, so the counts must agree
-            self._compare(first, number, row, dict(self.evaluate(first, number)) == row.counts, "counts")
+            made = to_outcome(self.evaluate(first, number))
+            self._compare(first, number, row, same_outcome(made, row.outcome), "counts or scores")
         else:
             self._compare(first, number, row, self.crafted(first, number) == row.crafted, "crafted images")
 
     def mark(self, point: Point, number: int) -> str | None:
         """The hash to store with a batch that was just run; UserError where an earlier one of the same attack differs."""
         mark = self.crafted(point, number)
-        known = self._marks.setdefault((*point.group, number), StoredBatch({}, mark, self.store.processor))
+        known = self._marks.setdefault((*point.group, number), StoredBatch(Outcome({}), mark, self.store.processor))
         self._compare(point, number, known, known.crafted == mark, "crafted images")
         return mark
 
@@ -271,13 +238,16 @@ def stored_results(
     return [tally.result() for tally in tallies]
 
 
-def _checked(point: Point, values: Mapping[str, int], metric: Metric) -> Counts:
-    """Counts that may be committed; ValueError for impossible ones, which are a bug of ``evaluate``."""
-    counts = to_counts(values)
-    if not counts.get(metric.denominator):
+def _checked(point: Point, values: Mapping[str, int] | Outcome, metric: Metric) -> Outcome:
+    """An outcome that may be committed; ValueError for an impossible one, which is a bug of ``evaluate``."""
+    outcome = to_outcome(values)
+    if not outcome.counts.get(metric.denominator):
         raise ValueError(f"{point}: evaluate counted no {metric.denominator}")
-    metric.interval(counts)  # raises where the numerator exceeds the denominator
-    return counts
+    found: dict[str, Any] = {**outcome.counts, **summarised(outcome.scores)}
+    if metric.value(found) is None:
+        raise ValueError(f"{point}: evaluate gave no {metric.name}")
+    metric.interval(found)  # raises where the numerator exceeds the denominator
+    return outcome
 
 
 def _check_distinct(points: Sequence[Point]) -> None:

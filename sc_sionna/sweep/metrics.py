@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from math import sqrt
 from operator import index
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -124,12 +124,18 @@ def effective_trials(counts: Mapping[str, int], numerator: str, denominator: str
 
 @dataclass(frozen=True)
 class Metric:
-    """What the value of a point is: ``numerator`` over ``denominator`` of its counts."""
+    """What the value of a point is: ``numerator`` over ``denominator`` of its counts.
+
+    width : of the interval that its values lie in
+    counts_errors : whether a stop rule can ask for a number of errors
+    """
 
     name: str
     numerator: str
     denominator: str
     higher_is_better: bool = False
+    width: ClassVar[float] = 1.0
+    counts_errors: ClassVar[bool] = True
 
     def value(self, counts: Mapping[str, int]) -> float | None:
         """The rate; None without trials."""
@@ -146,6 +152,14 @@ class Metric:
         """Number of errors: the misses of a rate of success, the hits of a rate of failure."""
         hits = counts.get(self.numerator, 0)
         return counts.get(self.denominator, 0) - hits if self.higher_is_better else hits
+
+    def difference_z(self, a: Mapping[str, int], b: Mapping[str, int]) -> float | None:
+        """z of the difference between two counts; None where one of them has no trials."""
+        p_a, p_b = self.value(a), self.value(b)
+        if p_a is None or p_b is None:
+            return None
+        n_a, n_b = (effective_trials(c, self.numerator, self.denominator) for c in (a, b))
+        return two_proportion_z(p_a, n_a, p_b, n_b)
 
 
 ACCURACY = Metric("accuracy", "correct", "images", higher_is_better=True)
@@ -177,12 +191,3 @@ def two_proportion_z(p_a: float, n_a: float, p_b: float, n_b: float) -> float:
     pooled = (p_a * n_a + p_b * n_b) / (n_a + n_b)
     variance = pooled * (1 - pooled) * (1 / n_a + 1 / n_b)
     return (p_a - p_b) / sqrt(variance) if variance > 0 else 0.0
-
-
-def difference_z(metric: Metric, counts_a: Mapping[str, int], counts_b: Mapping[str, int]) -> float | None:
-    """z of the difference of a metric between two counts; None where one of them has no trials."""
-    p_a, p_b = metric.value(counts_a), metric.value(counts_b)
-    if p_a is None or p_b is None:
-        return None
-    n_a, n_b = (effective_trials(c, metric.numerator, metric.denominator) for c in (counts_a, counts_b))
-    return two_proportion_z(p_a, n_a, p_b, n_b)

@@ -1,7 +1,7 @@
 """What a user sees while a long job runs: a live display on a terminal, plain lines elsewhere, nothing if quiet.
 
 One interface for sweeps (items are points) and training (items are epochs): enter it, ``start`` with the number of items,
-``batch`` after every batch of the current item, ``finish`` after every item.
+``batch`` after every batch of an item, ``finish`` after every item.
 """
 
 from __future__ import annotations
@@ -36,26 +36,28 @@ class Progress:
 
 
 class Clock:
-    """Time left, from the share of the items worked on in this run; what an earlier run left finished takes no time."""
+    """Time left, from the share of the items worked on in this run; what an earlier run left finished takes no time.
+
+    Several items may be in work at once: a batch is run at every SNR before the next one.
+    """
 
     def __init__(self, total: int) -> None:
         self.total = total
         self.finished = 0
         self._began = time.monotonic()
-        self._worked = 0.0  # in items
-        self._base: float | None = None  # share of the current item that was there before its first batch of this run
-        self._share = 0.0
+        self._worked = 0.0  # in items that are finished
+        # by unfinished item: its share before its first batch of this run, and now
+        self._shares: dict[str, tuple[float, float]] = {}
 
-    def batch(self, done: int, of: int | None) -> None:
-        self._share = min(1.0, done / of) if of else 0.0
-        if self._base is None:
-            self._base = max(0.0, (done - 1) / of) if of else 0.0
+    def batch(self, item: str, done: int, of: int | None) -> None:
+        share = min(1.0, done / of) if of else 0.0
+        before = max(0.0, (done - 1) / of) if of else 0.0
+        self._shares[item] = self._shares.get(item, (before,))[0], share
 
-    def finish(self) -> None:
+    def finish(self, item: str) -> None:
         self.finished += 1
-        if self._base is not None:
-            self._worked += 1.0 - self._base
-        self._base, self._share = None, 0.0
+        if item in self._shares:
+            self._worked += 1.0 - self._shares.pop(item)[0]
 
     def elapsed(self) -> str:
         """Time since the start in words."""
@@ -63,8 +65,8 @@ class Clock:
 
     def left(self) -> str:
         """Time left in words; an upper estimate, since points may stop before their maximum."""
-        current = self._share - self._base if self._base is not None else 0.0
-        remaining = self.total - self.finished - self._share
+        current = sum(share - before for before, share in self._shares.values())
+        remaining = self.total - self.finished - sum(share for _, share in self._shares.values())
         if remaining <= 0:
             return "0:00 left"
         if self._worked + current <= 0:
@@ -87,14 +89,14 @@ class PlainProgress(Progress):
         self.last = time.monotonic()
 
     def batch(self, item: str, done: int, of: int | None, state: str) -> None:
-        self.clock.batch(done, of)
+        self.clock.batch(item, done, of)
         if time.monotonic() - self.last >= PLAIN_SECONDS:
             self.last = time.monotonic()
             limit = f"/{of}" if of else ""
             print(f"  {item}: batch {done}{limit}, {state}, {self.clock.left()}", flush=True)
 
     def finish(self, item: str, summary: str) -> None:
-        self.clock.finish()
+        self.clock.finish(item)
         self.last = time.monotonic()
         print(f"[{self.clock.finished}/{self.clock.total}] {item}: {summary}, {self.clock.left()}", flush=True)
 
@@ -127,7 +129,7 @@ class LiveProgress(Progress):
         self.name = ""
 
     def batch(self, item: str, done: int, of: int | None, state: str) -> None:
-        self.clock.batch(done, of)
+        self.clock.batch(item, done, of)
         if item != self.name:
             self.name = item
             self.display.reset(self.current)
@@ -135,7 +137,7 @@ class LiveProgress(Progress):
         self.display.update(self.items, state=f"{self.clock.elapsed()}, {self.clock.left()}")
 
     def finish(self, item: str, summary: str) -> None:
-        self.clock.finish()
+        self.clock.finish(item)
         self.console.print(f"{item}: {summary}", markup=False, highlight=False)
         state = f"{self.clock.elapsed()}, {self.clock.left()}"
         self.display.update(self.items, completed=self.clock.finished, state=state)

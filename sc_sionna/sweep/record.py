@@ -10,15 +10,25 @@ from math import isclose
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    ValidationError,
+    model_serializer,
+    model_validator,
+)
 
 from sc_sionna.core import strict_json
 from sc_sionna.core.atomic import write_text
 from sc_sionna.core.errors import UserError
 from sc_sionna.settings import settings_hash
-from sc_sionna.sweep.engine import PointResult, Stop, StopRule
-from sc_sionna.sweep.metrics import METRICS, Metric, to_counts
+from sc_sionna.sweep.engine import PointResult
+from sc_sionna.sweep.metrics import Metric, to_counts
+from sc_sionna.sweep.points import Stop, StopRule
 from sc_sionna.sweep.provenance import command_line, device_description, git_commit, processor_class, versions
+from sc_sionna.sweep.scores import ScoreSummary, metric_of
 
 SCHEMA = 1
 REMEDY = "restore the file from version control, or run its sweep again"
@@ -31,8 +41,10 @@ class _Strict(BaseModel):
 class PointRecord(_Strict):
     """One metric of one point.
 
-    value, ci95, counts : the rate, its 95 % interval, and the counts they are derived from; all null if not run
+    value, ci95, counts : the metric, its 95 % interval, and the counts they are derived from; all null if not run. The mean
+        of a score over a single image has no interval
     batches, first_batch : number of batches, and counts of the first, which a replay of any size can repeat exactly
+    scores, first_scores : of a task with real-valued scores their summaries, over all batches and of the first
     budget : cost of one image on the air
     stop : which rule stopped the point; null if not run, or not to its end
     """
@@ -48,6 +60,18 @@ class PointRecord(_Strict):
     first_batch: dict[str, int] | None = None
     budget: dict[str, Any] | None = None
     stop: Stop | None = None
+    scores: dict[str, ScoreSummary] = {}
+    first_scores: dict[str, ScoreSummary] = {}
+
+    @property
+    def measure(self) -> Metric:
+        """The metric by its name; ValueError where a point that was run has neither such a rate nor such a score."""
+        return metric_of(self.metric, self.scores if self.counts is not None else [self.metric])
+
+    @property
+    def found(self) -> dict[str, Any]:
+        """Counts and summaries of scores, of which the metric is a function; empty if not run."""
+        return {**(self.counts or {}), **self.scores}
 
     @property
     def key(self) -> tuple[str, float, str | None, str]:
@@ -56,13 +80,11 @@ class PointRecord(_Strict):
 
     @model_validator(mode="after")
     def _check(self) -> PointRecord:
-        if self.metric not in METRICS:
-            raise ValueError(f"metric {self.metric!r} is unknown; known: {', '.join(METRICS)}")
-        expected = None if self.counts is None else METRICS[self.metric].value(self.counts)
-        if (self.value is None) != (expected is None) or (self.ci95 is None) != (self.value is None):
+        expected = self.measure.value(self.found) if self.counts is not None else None
+        if (self.value is None) != (expected is None):
             raise ValueError("value, ci95 and counts are null together, for a point that was not run")
         if self.value is not None and expected is not None and not isclose(self.value, expected, abs_tol=1e-12):
-            raise ValueError(f"value = {self.value} is not the rate {expected} of the counts")
+            raise ValueError(f"value = {self.value} is not the value {expected} of the counts")
         return self
 
     @model_validator(mode="after")
@@ -73,15 +95,32 @@ class PointRecord(_Strict):
         if (self.batches > 0) != bool(counts) or (first and not counts):
             raise ValueError(f"batches = {self.batches}: a point has counts if and only if it has batches")
         larger = [name for name, value in first.items() if value > counts.get(name, 0)]
-        whole = METRICS[self.metric].denominator
+        whole = self.measure.denominator
         more = counts.get(whole, 0) > first.get(whole, 0)
         if larger or (first and (not more if self.batches > 1 else first != counts)):
             raise ValueError(f"first_batch: {', '.join(larger) or 'it'} is no part of the counts")
-        interval = METRICS[self.metric].interval(counts)
-        ends = zip(interval or (), self.ci95 or (), strict=True)
-        if not all(isclose(a, b, abs_tol=1e-12) for a, b in ends):
+        interval = self.measure.interval(self.found)
+        if (interval is None) != (self.ci95 is None) or not all(
+            isclose(a, b, abs_tol=1e-12) for a, b in zip(interval or (), self.ci95 or (), strict=True)
+        ):
             raise ValueError(f"ci95 = {self.ci95} is not the interval {interval} of the counts")
         return self
+
+    @model_validator(mode="after")
+    def _check_scores(self) -> PointRecord:
+        """As many scores as images, of all batches and of the first."""
+        if self.scores.keys() != self.first_scores.keys():
+            raise ValueError("scores and first_scores: not of the same names")
+        for summaries, counts in ((self.scores, self.counts), (self.first_scores, self.first_batch)):
+            if any(summary.images != (counts or {}).get("images") for summary in summaries.values()):
+                raise ValueError("scores: not one for each image")
+        return self
+
+    @model_serializer(mode="wrap")
+    def _without_absent_scores(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """A point of a task without scores says nothing of them."""
+        content: dict[str, Any] = write(self)
+        return {key: value for key, value in content.items() if value or key not in ("scores", "first_scores")}
 
 
 class Record(_Strict):
@@ -133,7 +172,7 @@ class Record(_Strict):
             # an engine's point has a first batch; without one the counts are not of the sweep's batches
             if point.counts is None or point.first_batch is None:
                 continue
-            said = rule.verdict(point.batches, point.counts, METRICS[point.metric])
+            said = rule.verdict(point.batches, point.found, point.measure)
             # the data may end before the rule does, and a reader cannot know
             if point.stop != said and not (said is None and point.stop == "maximum"):
                 raise ValueError(f"stop = {point.stop} of {point.system!r}: the rule and the counts say {said}")
@@ -144,21 +183,24 @@ def point_records(
     results: Sequence[PointResult], metric: Metric, budgets: Mapping[str, Mapping[str, Any] | None] | None = None
 ) -> list[PointRecord]:
     """Points of a record from the engine's results; ``budgets`` by name of the system."""
+    found: list[dict[str, Any]] = [{**(r.counts or {}), **r.scores} for r in results]
     return [
         PointRecord(
             system=r.point.system,
             snr_db=r.point.snr_db,
             threat=r.point.threat,
             metric=metric.name,
-            value=metric.value(r.counts or {}),
-            ci95=metric.interval(r.counts or {}),
+            value=metric.value(values),
+            ci95=metric.interval(values),
             counts=r.counts,
             batches=r.batches,
             first_batch=r.first_batch,
             budget=dict(budget) if (budget := (budgets or {}).get(r.point.system)) is not None else None,
             stop=r.stop,
+            scores=dict(r.scores),
+            first_scores=dict(r.first_scores),
         )
-        for r in results
+        for r, values in zip(results, found, strict=True)
     ]
 
 

@@ -20,10 +20,10 @@ from sc_sionna.core import strict_json
 from sc_sionna.core.errors import UserError
 from sc_sionna.core.lock import ProcessLock
 from sc_sionna.settings import settings_hash
-from sc_sionna.sweep.metrics import Counts, to_counts
 from sc_sionna.sweep.provenance import processor_class
+from sc_sionna.sweep.scores import Outcome, from_bytes, to_bytes, to_outcome
 
-SCHEMA = 2
+SCHEMA = 3
 APPLICATION_ID = 0x5C510AA  # in the file's header: tells a store from any other SQLite database
 REMEDY = "say --fresh to forget it, or choose another --out"
 
@@ -32,8 +32,8 @@ PRAGMA application_id = {APPLICATION_ID};
 PRAGMA user_version = {SCHEMA};
 CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE batches (
-    point TEXT, batch INTEGER, counts TEXT NOT NULL, crafted TEXT, processor TEXT NOT NULL, sha256 TEXT NOT NULL,
-    PRIMARY KEY (point, batch)
+    point TEXT, batch INTEGER, counts TEXT NOT NULL, scores TEXT NOT NULL, crafted TEXT, processor TEXT NOT NULL,
+    sha256 TEXT NOT NULL, PRIMARY KEY (point, batch)
 ) WITHOUT ROWID;
 """
 
@@ -42,11 +42,12 @@ CREATE TABLE batches (
 class StoredBatch:
     """A finished batch.
 
+    outcome : its counts, and the scores of its images where the task has any
     crafted : SHA-256 of the images or signals that an attack made for it; None without an attack
     processor : the class of the processor that ran it (:func:`sc_sionna.sweep.provenance.processor_class`)
     """
 
-    counts: Counts
+    outcome: Outcome
     crafted: str | None
     processor: str
 
@@ -146,15 +147,17 @@ class Store:
             raise ValueError(f"{self.path}: the store is closed")
         return self._db
 
-    def _row_hash(self, point: str, batch: int, counts: str, crafted: str | None, processor: str) -> str:
-        text = json.dumps([self.hash, point, batch, counts, crafted, processor])
-        return hashlib.sha256(text.encode()).hexdigest()
+    def _row_hash(self, *row: Any) -> str:
+        """Of the columns before it, in their order, for this store's settings."""
+        return hashlib.sha256(json.dumps([self.hash, *row]).encode()).hexdigest()
 
-    def add(self, point: str, batch: int, counts: Counts, crafted: str | None = None) -> None:
+    def add(self, point: str, batch: int, outcome: Outcome, crafted: str | None = None) -> None:
         """Commit one finished batch; UserError where the store cannot be written, is damaged, or holds the batch already."""
-        row = (point, batch, json.dumps(counts, sort_keys=True), crafted, self.processor)
+        scores = {name: to_bytes(values).hex() for name, values in outcome.scores.items()}
+        texts = (json.dumps(part, sort_keys=True) for part in (outcome.counts, scores))
+        row = (point, batch, *texts, crafted, self.processor)
         try:
-            self._connection().execute("INSERT INTO batches VALUES (?, ?, ?, ?, ?, ?)", (*row, self._row_hash(*row)))
+            self._connection().execute("INSERT INTO batches VALUES (?, ?, ?, ?, ?, ?, ?)", (*row, self._row_hash(*row)))
         except sqlite3.OperationalError as error:
             raise UserError(
                 f"{self.path}: cannot be written ({error}); free space and run the same command again, "
@@ -166,13 +169,15 @@ class Store:
     def rows(self, point: str | None = None) -> Iterator[tuple[str, int, StoredBatch]]:
         """Key of the point, number and content of every batch, or of those of one point; UserError at a damaged one."""
         try:
-            query = "SELECT point, batch, counts, crafted, processor, sha256 FROM batches"
+            query = "SELECT point, batch, counts, scores, crafted, processor, sha256 FROM batches"
             where = ("", ()) if point is None else (" WHERE point = ?", (point,))
             for *row, stated in self._connection().execute(query + where[0], where[1]).fetchall():
-                key, batch, counts, crafted, processor = row
+                key, batch, counts, scores, crafted, processor = row
                 if self._row_hash(*row) != stated:
                     raise ValueError(f"batch {batch} is not what was written")
-                yield key, batch, StoredBatch(to_counts(strict_json.loads(counts)), crafted, processor)
+                of_images = {n: from_bytes(bytes.fromhex(text)) for n, text in strict_json.loads(scores).items()}
+                outcome = to_outcome(Outcome(strict_json.loads(counts), of_images))
+                yield key, batch, StoredBatch(outcome, crafted, processor)
         except (sqlite3.Error, ValueError, TypeError, AttributeError, UnicodeDecodeError) as error:
             if self._db is None:
                 raise

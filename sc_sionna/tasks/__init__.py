@@ -11,7 +11,7 @@ from sc_sionna.semantic.codec import SemanticCodec
 from sc_sionna.settings import CodecSettings, Preset
 from sc_sionna.tasks.base import NoiseLoss, Task
 from sc_sionna.tasks.classification import CROSS_ENTROPY, MARGIN, Classification
-from sc_sionna.tasks.reconstruction import RECONSTRUCTION
+from sc_sionna.tasks.reconstruction import RECONSTRUCTION, Reconstruction
 from sc_sionna.tasks.retrieval import RETRIEVAL
 
 __all__ = [
@@ -26,8 +26,8 @@ __all__ = [
     "warm_start",
 ]
 
-# Tasks that schemes perform from training to a figure; reconstruction.py and retrieval.py say what theirs lack for that
-TASKS: dict[str, type[Task]] = {"classification": Classification}
+# Tasks that schemes perform from training to a figure; retrieval.py says what it lacks for that
+TASKS: dict[str, type[Task]] = {"classification": Classification, "reconstruction": Reconstruction}
 NOISE_LOSSES: dict[str, NoiseLoss] = {
     "cross_entropy": CROSS_ENTROPY,
     "margin": MARGIN,

@@ -132,5 +132,13 @@ class Task(ABC):
         """
 
     def counts(self, predictions: np.ndarray, targets: np.ndarray) -> Counts:
-        """Integers of a batch of a sweep, among them those of ``metric``; they add over batches."""
-        raise UserError(f"task = {self.settings.task!r}: has no counts that add over batches, so no sweep can run it")
+        """Integers of a batch of a sweep, which add over batches: ``images``, and those of ``metric``. By default the images
+        alone."""
+        return {"images": len(targets)}
+
+    def scores(self, predictions: np.ndarray, targets: np.ndarray) -> dict[str, np.ndarray]:
+        """Real-valued scores of a batch of a sweep by their names, one float32 per image ``[B]``; by default none.
+
+        They are stored image by image; a task whose ``metric`` is :class:`~sc_sionna.sweep.scores.MeanScore` names one here.
+        """
+        return {}

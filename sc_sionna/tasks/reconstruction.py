@@ -1,7 +1,6 @@
 """Image reconstruction: pixels, mean squared error, PSNR and SSIM.
 
-The loss, the loss of semantic noise and the scores are complete, and the training loop runs them. No scheme transmits for
-this task yet, so it is not in the table of tasks: a sweep counts right answers, and a picture is not right or wrong.
+A sweep keeps the PSNR of every image, and its SSIM where the picture holds the window.
 """
 
 from __future__ import annotations
@@ -12,6 +11,7 @@ import numpy as np
 from keras import layers, ops
 
 from sc_sionna.core.errors import UserError
+from sc_sionna.sweep.scores import MeanScore
 from sc_sionna.tasks.base import NoiseLoss, Task, need
 
 SSIM_SIDE, SSIM_SIGMA = 11, 1.5  # the Gaussian window of Wang et al.
@@ -79,11 +79,11 @@ class Reconstruction(Task):
     """The image itself, by the codec's linear layer to pixels.
 
     Fine-tuning goes on where masked pre-training ends, with the channel in the loop and all patches in the loss, those that
-    were sent too. The image to reach is the clean one, also where semantic noise was added. Named as
-    ``sc_sionna.tasks.reconstruction:Reconstruction`` it can be trained; a sweep of it is a UserError.
+    were sent too. The image to reach is the clean one, also where semantic noise was added.
     """
 
     output = "image"
+    metric = MeanScore("psnr_db")
     score_name = "PSNR in dB"
     noise_loss = "reconstruction"
 
@@ -102,3 +102,10 @@ class Reconstruction(Task):
     def score(self, predictions: np.ndarray, targets: np.ndarray) -> np.ndarray:
         """PSNR in dB."""
         return psnr_db(predictions, targets)
+
+    def scores(self, predictions: np.ndarray, targets: np.ndarray) -> dict[str, np.ndarray]:
+        """``psnr_db``, and ``ssim`` of pictures that are not smaller than its window."""
+        found = {"psnr_db": psnr_db(predictions, targets)}
+        if min(targets.shape[1:3]) >= SSIM_SIDE:
+            found["ssim"] = ssim(predictions, targets)
+        return found

@@ -77,7 +77,7 @@ def test_counts_are_the_sum_of_the_batches_and_every_image_is_counted_once(
     job = AccuracyExperiment(AccuracySettings(**{**SMALL, "max_images": 40, "snr_db": (3,)}))
     assert job.max_batches == 3
     for result in run_experiment(job, tmp_path / "s.sqlite", quiet=True)[0]:
-        assert result.counts == merge(*(job.evaluate(result.point, b) for b in range(3)))
+        assert result.counts == merge(*(job.evaluate(result.point, b).counts for b in range(3)))
         assert result.counts is not None
         assert result.counts["images"] == 40  # the last batch has 8
         assert (result.batches, result.stop) == (3, "maximum")

@@ -101,8 +101,8 @@ def test_a_threat_changes_no_clean_count(swept, compiled_systems, tmp_path: Path
     point = Point("masked-vqvae", 3, SIGNS.label)
     assert point in only.points()
     assert len(only.points()) == 4
-    counts = [swept[0].evaluate(point, batch) for batch in range(2)]
-    assert [only.evaluate(point, batch) for batch in range(2)] == counts  # nor does a threat change another's
+    counts = [swept[0].evaluate(point, batch).counts for batch in range(2)]
+    assert [only.evaluate(point, batch).counts for batch in range(2)] == counts  # nor does a threat change another's
 
 
 def test_a_record_with_threats_is_replayed_exactly(swept, compiled_systems, capsys: pytest.CaptureFixture[str]) -> None:
@@ -118,7 +118,7 @@ def test_jpeg_is_under_the_control_over_the_air_only(compiled_systems, tmp_path:
     values = {"systems": ("jpeg-ldpc",), "snr_db": (40,), "threats": (crafted, weak, strong)}
     job = prepared(**values)
     assert [p.threat for p in job.points()] == [None, weak.label, strong.label]
-    clean, weak_counts, strong_counts = (job.evaluate(point, 0) for point in job.points())
+    clean, weak_counts, strong_counts = (job.evaluate(point, 0).counts for point in job.points())
     assert weak_counts == clean
     assert strong_counts["undecodable"] == 16
     ratios = job.notes()["realised_ssnr_db"]

@@ -12,7 +12,7 @@ from PIL import Image
 
 from sc_sionna.core.errors import UserError
 from sc_sionna.figures import style
-from sc_sionna.figures.curves import plot_accuracy_vs, plot_accuracy_vs_snr, plot_error_rates, series_of
+from sc_sionna.figures.curves import plot_error_rates, plot_task_vs, plot_task_vs_snr, series_of
 from sc_sionna.sweep import Point, PointRecord, Record, make_record, point_records
 from sc_sionna.sweep.metrics import ACCURACY, BLOCK_ERROR_RATE, wilson
 from tests.sweep.fakes import SNRS, accuracy_record, link_record, result
@@ -29,7 +29,7 @@ def figures(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
 
 def test_accuracy_has_a_line_per_system_and_threat_with_wilson_bars(figures: list[Any], tmp_path: Path) -> None:
     record = accuracy_record()
-    plot_accuracy_vs_snr(record, tmp_path / "new" / "a.png", "Digits")
+    plot_task_vs_snr(record, tmp_path / "new" / "a.png", "Digits")
     (axes,) = figures[0].axes
     assert (axes.get_xlabel(), axes.get_ylabel()) == ("SNR (dB)", "Accuracy (%)")
     containers = dict(zip(axes.get_legend_handles_labels()[1], axes.containers, strict=True))
@@ -80,7 +80,7 @@ def test_a_system_without_indices_has_no_line_in_their_panel(figures: list[Any],
 def test_figures_are_the_same_bytes_again_and_carry_no_metadata(tmp_path: Path) -> None:
     record = accuracy_record()
     for name in ("a.png", "b.png"):
-        plot_accuracy_vs_snr(record, tmp_path / name)
+        plot_task_vs_snr(record, tmp_path / name)
     content = (tmp_path / "a.png").read_bytes()
     assert content == (tmp_path / "b.png").read_bytes()
     image = Image.open(io.BytesIO(content))
@@ -99,9 +99,9 @@ def test_records_without_points_to_draw_are_refused(tmp_path: Path) -> None:
     record = accuracy_record()
     nothing = record.model_copy(update={"points": tuple(p for p in record.points if p.counts is None)})
     for call in (
-        lambda: plot_accuracy_vs_snr(nothing, tmp_path / "a.png"),
-        lambda: plot_accuracy_vs_snr(link_record(("coded",), BLOCK_ERROR_RATE), tmp_path / "a.png"),
-        lambda: plot_accuracy_vs_snr([], tmp_path / "a.png"),
+        lambda: plot_task_vs_snr(nothing, tmp_path / "a.png"),
+        lambda: plot_task_vs_snr(link_record(("coded",), BLOCK_ERROR_RATE), tmp_path / "a.png"),
+        lambda: plot_task_vs_snr([], tmp_path / "a.png"),
         lambda: plot_error_rates(nothing, tmp_path / "a.png"),
         lambda: plot_error_rates(record, tmp_path / "a.png"),  # counts images only
     ):
@@ -135,7 +135,7 @@ def threat_record() -> Record:
 
 
 def test_threats_have_a_panel_each_in_which_a_system_looks_the_same(figures: list[Any], tmp_path: Path) -> None:
-    plot_accuracy_vs_snr(threat_record(), tmp_path / "a.png", "Digits")
+    plot_task_vs_snr(threat_record(), tmp_path / "a.png", "Digits")
     panels = figures[0].axes
     assert [axes.get_title() for axes in panels] == ["without semantic noise", "source", "air"]
     assert [axes.get_ylabel() for axes in panels] == ["Accuracy (%)", "", ""]
@@ -167,26 +167,26 @@ def test_any_axis_is_drawn_from_the_record_alone(figures: list[Any], tmp_path: P
             return None
         return 0.0 if point.threat is None else threats[point.threat].get("source", {}).get("epsilon")
 
-    plot_accuracy_vs(record, tmp_path / "a.png", "ε", epsilon, label_of=lambda _, point: point.system.upper())
+    plot_task_vs(record, tmp_path / "a.png", "ε", epsilon, label_of=lambda _, point: point.system.upper())
     (axes,) = figures[0].axes
     assert (axes.get_xlabel(), axes.get_title()) == ("ε", "")
     assert [c.get_label() for c in axes.containers] == ["MASKED-VQVAE", "JPEG-LDPC"]
     for container in axes.containers:
         assert container.lines[0].get_xdata().tolist() == [0.0, 0.05]
         assert container.lines[0].get_ydata().tolist() == [90, 40]
-    plot_accuracy_vs(record, tmp_path / "b.png", "ε", epsilon, panel_of=lambda _, point: point.system)
+    plot_task_vs(record, tmp_path / "b.png", "ε", epsilon, panel_of=lambda _, point: point.system)
     assert [axes.get_title() for axes in figures[1].axes] == ["masked-vqvae", "jpeg-ldpc"]
     with pytest.raises(ValueError, match="another point of the line 'masked-vqvae' is at 1"):
-        plot_accuracy_vs(record, tmp_path / "c.png", "ε", lambda *_: 1.0)
+        plot_task_vs(record, tmp_path / "c.png", "ε", lambda *_: 1.0)
     with pytest.raises(UserError, match="no accuracy point was run"):
-        plot_accuracy_vs(record, tmp_path / "c.png", "ε", lambda *_: None)
+        plot_task_vs(record, tmp_path / "c.png", "ε", lambda *_: None)
     assert not (tmp_path / "c.png").exists()
 
 
 def test_more_panels_than_a_row_holds(figures: list[Any], tmp_path: Path) -> None:
     record = accuracy_record()
     panels = {snr_db: f"{snr_db:g} dB" for snr_db in SNRS[:4]}
-    plot_accuracy_vs(
+    plot_task_vs(
         record, tmp_path / "a.png", "SNR", lambda _, p: p.snr_db if p.snr_db in panels and p.threat is None else None,
         panel_of=lambda _, p: panels[p.snr_db],
     )  # fmt: skip

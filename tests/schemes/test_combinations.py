@@ -108,5 +108,5 @@ def test_an_attack_over_the_air_without_a_gradient_is_refused(systems, link, wor
 def test_noise_over_the_air_is_added_where_blocks_have_a_crc(tiny_weights):
     job = job_of({"crc": "CRC16"}, {}, tiny_weights, threats=(air_threat(-20.0, gaussian=True, samples=8),))
     job.prepare()
-    counts = job.evaluate(Point("masked-vqvae", 60.0, job.settings.threats[0].label), 0)
+    counts = job.evaluate(Point("masked-vqvae", 60.0, job.settings.threats[0].label), 0).counts
     assert counts["block_errors"] == counts["blocks"]

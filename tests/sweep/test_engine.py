@@ -79,7 +79,7 @@ def test_an_unfinished_sweep_shows_points_that_were_not_run_as_null(tmp_path: Pa
         pass
 
     def stops(point: Point, batch: int) -> dict[str, int]:
-        if point == POINTS[2] and batch == 1:
+        if point == POINTS[3] and batch == 1:
             raise Stopped
         return evaluate(point, batch)
 
@@ -87,10 +87,31 @@ def test_an_unfinished_sweep_shows_points_that_were_not_run_as_null(tmp_path: Pa
         sweep(tmp_path / "s.sqlite", evaluate=stops)
     settings = {"store_path": tmp_path / "s.sqlite", "run_settings": SETTINGS, "stop": STOP, "metric": ACCURACY}
     results = stored_results(POINTS, **settings)
-    assert [r.stop is not None for r in results] == [True, True, False, False, False, False]
-    assert results[2].counts == evaluate(POINTS[2], 0)
-    assert [r.counts for r in results[3:]] == [None] * 3
-    assert [r.batches for r in results[3:]] == [0] * 3
+    # "learned" was complete at its three SNRs; "classical" had its first batch at all of them and its second at one
+    assert [r.stop is not None for r in results] == [True, False] * 3
+    assert [r.batches for r in results[1::2]] == [2, 1, 1]
+    assert results[3].counts == evaluate(POINTS[3], 0)
+    untouched = stored_results([Point("other", 2.0)], **settings)[0]
+    assert (untouched.counts, untouched.batches, untouched.stop) == (None, 0, None)
+
+
+def test_a_batch_is_run_at_every_snr_and_then_forgotten(tmp_path: Path) -> None:
+    """What is kept for the other SNRs of a batch is of one batch, however long the sweep."""
+    kept: set[tuple[str, int]] = set()
+    most, seen = [], []
+
+    def keeps(point: Point, batch: int) -> dict[str, int]:
+        kept.add((point.system, batch))
+        most.append(len(kept))
+        seen.append((point.system, batch, point.snr_db))
+        return evaluate(point, batch)
+
+    results = sweep(tmp_path / "s.sqlite", evaluate=keeps, forget=kept.clear)
+    assert max(most) == 1
+    assert not kept
+    assert max(r.batches for r in results) > 2
+    assert seen[:3] == [("learned", 0, snr_db) for snr_db in (-3.0, 2.0, 3.5)]
+    assert results == sweep(tmp_path / "other.sqlite")
 
 
 def test_a_longer_rule_goes_on_from_the_stored_batches(tmp_path: Path) -> None:

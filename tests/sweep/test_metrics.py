@@ -13,7 +13,6 @@ from sc_sionna.sweep.metrics import (
     BIT_ERROR_RATE,
     BLOCK_ERROR_RATE,
     difference_interval,
-    difference_z,
     effective_trials,
     merge,
     rate,
@@ -52,7 +51,7 @@ def test_no_trials_have_no_rate_and_no_interval() -> None:
     assert wilson(0, 0) is None
     assert ACCURACY.value({}) is None
     assert BIT_ERROR_RATE.interval({"bits": 0, "images": 0}) is None
-    assert difference_z(ACCURACY, {}, {"images": 1, "correct": 1}) is None
+    assert ACCURACY.difference_z({}, {"images": 1, "correct": 1}) is None
 
 
 @pytest.mark.parametrize(
@@ -135,12 +134,12 @@ def test_difference_z_is_standard_normal_and_zero_where_both_agree() -> None:
     random = rng.generator(9, "z")
     zs = []
     for a, b in zip(random.binomial(500, 0.8, 2000), random.binomial(300, 0.8, 2000), strict=True):
-        z = difference_z(ACCURACY, {"images": 500, "correct": int(a)}, {"images": 300, "correct": int(b)})
+        z = ACCURACY.difference_z({"images": 500, "correct": int(a)}, {"images": 300, "correct": int(b)})
         assert z is not None
         zs.append(z)
     assert abs(np.mean(zs)) < 4 / np.sqrt(2000)
     assert abs(np.std(zs) - 1) < 4 / np.sqrt(4000)
-    assert difference_z(ACCURACY, {"images": 5, "correct": 5}, {"images": 9, "correct": 9}) == 0
+    assert ACCURACY.difference_z({"images": 5, "correct": 5}, {"images": 9, "correct": 9}) == 0
 
 
 def test_difference_interval_agrees_with_newcombes_table() -> None:

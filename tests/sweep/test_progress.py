@@ -45,8 +45,10 @@ def test_plain_lines_one_per_point_with_estimate_interval_and_reason(
     counts = results[0].counts
     assert counts is not None
     value = counts["correct"] / counts["images"]
-    assert lines[0].startswith(f"[1/6] learned at -3 dB: {counts['images']} images, accuracy {value:.4g} [")
-    assert "stopped by errors" in lines[0]
+    (line,) = (line for line in lines if "] learned at -3 dB: " in line)
+    assert f"learned at -3 dB: {counts['images']} images, accuracy {value:.4g} [" in line
+    assert "stopped by errors" in line
+    assert [text.split("]")[0] for text in lines] == [f"[{number}/6" for number in range(1, 7)]
     assert lines[-1].endswith("0:00 left")
     assert "\x1b" not in "".join(lines)
 
@@ -73,15 +75,26 @@ def test_time_left_counts_only_what_this_run_worked_on(monkeypatch: pytest.Monke
     clock = Clock(total=10)
     assert clock.left() == "time left unknown"
     for _ in range(4):
-        clock.finish()  # stored by an earlier run
+        clock.finish("stored")  # stored by an earlier run
     time.now += 30
-    clock.batch(6, 10)  # five batches were stored, so this one is a tenth of a point in 30 s
+    clock.batch("one", 6, 10)  # five batches were stored, so this one is a tenth of a point in 30 s
     assert clock.left() == f"{clock_text(30 / 0.1 * 5.4)} left"
     time.now += 120
     for batch in (7, 8, 9, 10):
-        clock.batch(batch, 10)
-    clock.finish()
+        clock.batch("one", batch, 10)
+    clock.finish("one")
     assert clock.left() == f"{clock_text(150 / 0.5 * 5)} left"
+
+
+def test_time_left_with_several_points_in_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    time = FakeTime(monkeypatch)
+    clock = Clock(total=4)
+    time.now += 10
+    clock.batch("a", 1, 10)
+    clock.batch("b", 6, 10)  # five were stored
+    assert clock.left() == f"{clock_text(10 / 0.2 * (4 - 0.7))} left"
+    clock.finish("b")
+    assert clock.left() == f"{clock_text(10 / 0.6 * (3 - 0.1))} left"
 
 
 def test_clock_text() -> None:

@@ -135,7 +135,7 @@ def test_a_record_that_contradicts_itself_is_refused(tmp_path: Path) -> None:
     for changes, reason in (
         ({"settings_sha256": "0" * 64}, "settings_sha256 is not the hash"),
         ({"points": [*points, points[0]]}, "a point occurs twice"),
-        ({"points": [{**points[0], "value": 0.99}]}, "is not the rate"),
+        ({"points": [{**points[0], "value": 0.99}]}, "is not the value"),
         ({"points": [{**points[0], "counts": None, "value": 0.0}]}, "null together"),
         ({"points": [{**points[0], "metric": "beauty"}]}, "metric 'beauty' is unknown"),
         ({"points": [{**points[0], "stop": "tired"}]}, "points.0.stop"),

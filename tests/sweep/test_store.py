@@ -18,7 +18,7 @@ import pytest
 from sc_sionna.core import rng
 from sc_sionna.core.errors import UserError
 from sc_sionna.reliability.stores import flip_bits
-from sc_sionna.sweep import Point, Store, remove_store
+from sc_sionna.sweep import Outcome, Point, Store, remove_store
 from sc_sionna.sweep.provenance import processor_class
 from sc_sionna.sweep.store import APPLICATION_ID
 from tests.sweep.toy import POINTS, SETTINGS, as_json, evaluate, sweep
@@ -121,7 +121,7 @@ def test_the_journal_of_a_store_removed_by_hand_does_not_damage_the_next(tmp_pat
     path = tmp_path / "s.sqlite"
     with Store(path, SETTINGS) as store:
         for batch in range(600):
-            store.add("old", batch, {"images": 7})
+            store.add("old", batch, Outcome({"images": 7}))
     code = """if True:
         import os, signal, sqlite3, sys
         db = sqlite3.connect(sys.argv[1], isolation_level=None)
@@ -167,10 +167,10 @@ def test_damaged_counts_are_refused(tmp_path: Path) -> None:
         remove_store(path)
         Store(path, SETTINGS).close()
         db = sqlite3.connect(path)
-        row = (POINTS[0].key, 0, counts, None, "this one")
+        row = (POINTS[0].key, 0, counts, "{}", None, "this one")
         with Store(path, SETTINGS) as store:
             stated = store._row_hash(*row)  # right: the content alone is impossible
-        db.execute("INSERT INTO batches VALUES (?, ?, ?, ?, ?, ?)", (*row, stated))
+        db.execute("INSERT INTO batches VALUES (?, ?, ?, ?, ?, ?, ?)", (*row, stated))
         db.commit()
         db.close()
         assert "damaged" in refused(path)
@@ -181,7 +181,7 @@ def test_another_store_version_is_refused(tmp_path: Path) -> None:
     db = sqlite3.connect(tmp_path / "s.sqlite")
     db.execute("PRAGMA user_version = 99")
     db.close()
-    assert "store version 99, this program reads 2" in refused(tmp_path / "s.sqlite")
+    assert "store version 99, this program reads 3" in refused(tmp_path / "s.sqlite")
 
 
 def test_a_folder_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
@@ -192,13 +192,13 @@ def test_a_folder_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
 
 def test_a_full_disk_is_said_and_leaves_the_store_whole(tmp_path: Path) -> None:
     with Store(tmp_path / "s.sqlite", SETTINGS) as store:
-        store.add("p", 0, {"images": 1})
+        store.add("p", 0, Outcome({"images": 1}))
         pages = store._connection().execute("PRAGMA page_count").fetchone()[0]
         store._connection().execute(f"PRAGMA max_page_count = {pages}")  # what SQLite reports as a full disk
         added = 1
         try:
             while added < 10_000:
-                store.add("p", added, {"images": 1})
+                store.add("p", added, Outcome({"images": 1}))
                 added += 1
         except UserError as error:
             assert "cannot be written (database or disk is full)" in str(error)  # noqa: PT017
@@ -209,10 +209,10 @@ def test_a_full_disk_is_said_and_leaves_the_store_whole(tmp_path: Path) -> None:
 
 def test_a_batch_is_stored_once(tmp_path: Path) -> None:
     with Store(tmp_path / "s.sqlite", SETTINGS) as store:
-        store.add("p", 0, {"images": 1})
+        store.add("p", 0, Outcome({"images": 1}))
         with pytest.raises(UserError, match="damaged"):
-            store.add("p", 0, {"images": 2})
-        assert {number: row.counts for number, row in store.batches("p").items()} == {0: {"images": 1}}
+            store.add("p", 0, Outcome({"images": 2}))
+        assert {number: row.outcome.counts for number, row in store.batches("p").items()} == {0: {"images": 1}}
     with pytest.raises(ValueError, match="closed"):
         store.batches("p")
 
@@ -233,7 +233,7 @@ def test_a_store_of_the_first_version_is_refused_in_one_line(tmp_path: Path) -> 
         "CREATE TABLE batches (point TEXT, batch INTEGER, counts TEXT NOT NULL, PRIMARY KEY (point, batch)) WITHOUT ROWID"
     )
     db.close()
-    assert "store version 1, this program reads 2; say --fresh" in refused(tmp_path / "s.sqlite")
+    assert "store version 1, this program reads 3; say --fresh" in refused(tmp_path / "s.sqlite")
 
 
 @pytest.mark.parametrize(
@@ -265,14 +265,14 @@ def as_foreign(path: Path, processor: str = "another class") -> None:
     """Make every row of a store one of another processor class, with the hash that goes with it."""
     with Store(path, SETTINGS) as store:
         rows = [
-            (key, number, json.dumps(row.counts, sort_keys=True), row.crafted, processor)
+            (key, number, json.dumps(row.outcome.counts, sort_keys=True), "{}", row.crafted, processor)
             for key, number, row in store.rows()
         ]
         stated = [store._row_hash(*row) for row in rows]
     db = sqlite3.connect(path, isolation_level=None)
     db.execute("DELETE FROM batches")
     db.executemany(
-        "INSERT INTO batches VALUES (?, ?, ?, ?, ?, ?)", [(*r, s) for r, s in zip(rows, stated, strict=True)]
+        "INSERT INTO batches VALUES (?, ?, ?, ?, ?, ?, ?)", [(*r, s) for r, s in zip(rows, stated, strict=True)]
     )
     db.close()
 
@@ -309,7 +309,7 @@ def test_another_processor_class_goes_on_without_an_attack_only_with_the_same_co
         counts = evaluate(point, batch)
         return {**counts, "correct": counts["correct"] - 1}
 
-    with pytest.raises(UserError, match="whose counts differ"):
+    with pytest.raises(UserError, match="whose counts or scores differ"):
         sweep(path, POINTS, evaluate=rounds_differently)
     assert as_json(sweep(path, POINTS)) == as_json(sweep(tmp_path / "whole.sqlite"))
 

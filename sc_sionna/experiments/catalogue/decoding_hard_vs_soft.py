@@ -9,7 +9,7 @@ from pydantic import Field
 
 from sc_sionna.experiments.catalogue.accuracy import accuracy_settings, print_summary
 from sc_sionna.experiments.catalogue.entry import Decibels, Entry, Options, Run
-from sc_sionna.figures.curves import plot_accuracy_vs_snr
+from sc_sionna.figures.curves import plot_task_vs_snr
 from sc_sionna.settings import Settings
 from sc_sionna.sweep import Record
 
@@ -36,7 +36,7 @@ def runs(options: Options, own: Own) -> list[Run]:
 def figure(options: Options, records: Sequence[Record], folder: Path) -> Path:
     """Both ways in one figure."""
     path = folder / "figures" / f"decoding_hard_vs_soft_{options.dataset}.png"
-    plot_accuracy_vs_snr(records, path, f"{options.dataset}: hard indices or posterior-mean codebook vectors")
+    plot_task_vs_snr(records, path, f"{options.dataset}: hard indices or posterior-mean codebook vectors")
     return path
 
 

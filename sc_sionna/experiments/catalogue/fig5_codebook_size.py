@@ -16,7 +16,7 @@ from sc_sionna.experiments.catalogue.accuracy import (
     source_threats,
 )
 from sc_sionna.experiments.catalogue.entry import COARSE_RANGE, FULL_RANGE, Decibels, Entry, Options, Run
-from sc_sionna.figures.curves import plot_accuracy_vs_snr
+from sc_sionna.figures.curves import plot_task_vs_snr
 from sc_sionna.schemes import SchemeSpec
 from sc_sionna.sweep import Record
 
@@ -49,7 +49,7 @@ def figure(record: Record, path: Path) -> None:
     """From the record alone: a line per codebook size, a panel per threat."""
     sizes = record.notes["codebook_size"]
     schemes = {spec["label"]: SchemeSpec(**spec).stored_as for spec in record.settings["schemes"]}
-    plot_accuracy_vs_snr(
+    plot_task_vs_snr(
         record,
         path,
         f"{record.settings['dataset']}: accuracy by codebook size J",

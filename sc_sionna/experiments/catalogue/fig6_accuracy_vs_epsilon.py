@@ -8,7 +8,7 @@ from pydantic import Field
 
 from sc_sionna.experiments.catalogue.accuracy import Attack, accuracy_settings, drawn_by, print_summary, source_threats
 from sc_sionna.experiments.catalogue.entry import Entry, Numbers, Options, Run
-from sc_sionna.figures.curves import plot_accuracy_vs
+from sc_sionna.figures.curves import plot_task_vs
 from sc_sionna.sweep import Record
 
 
@@ -34,7 +34,7 @@ def runs(options: Options, own: Own) -> list[Run]:
 def figure(record: Record, path: Path) -> None:
     """From the record alone: a line per scheme."""
     threats = {threat["label"]: threat["attack"] for threat in record.settings["threats"]}
-    plot_accuracy_vs(
+    plot_task_vs(
         record,
         path,
         "Semantic noise at the source, ε (ℓ∞, pixels in [0, 1])",

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from sc_sionna.experiments.catalogue.accuracy import Attack, accuracy_settings, drawn_by, print_summary, source_threats
 from sc_sionna.experiments.catalogue.entry import Entry, Numbers, Options, Run
-from sc_sionna.figures.curves import plot_accuracy_vs
+from sc_sionna.figures.curves import plot_task_vs
 from sc_sionna.schemes import SchemeSpec
 from sc_sionna.sweep import PointRecord, Record
 
@@ -49,7 +49,7 @@ def figure(record: Record, path: Path) -> None:
         return (f"{specs[point.system].stored_as}, " if len(schemes) > 1 else "") + f"ε = {epsilon:.3g}"
 
     title = f"{record.settings['dataset']}: accuracy at {record.points[0].snr_db:g} dB"
-    plot_accuracy_vs(
+    plot_task_vs(
         record,
         path,
         "Reserving ratio (1 − masking ratio)",

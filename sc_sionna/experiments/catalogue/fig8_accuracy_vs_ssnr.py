@@ -10,7 +10,7 @@ from pydantic import Field
 from sc_sionna.attacks.threats import air_threat
 from sc_sionna.experiments.catalogue.accuracy import accuracy_settings, drawn_by, print_summary
 from sc_sionna.experiments.catalogue.entry import Decibels, Entry, Options, Run
-from sc_sionna.figures.curves import plot_accuracy_vs
+from sc_sionna.figures.curves import plot_task_vs
 from sc_sionna.settings import Settings
 from sc_sionna.sweep import Record
 
@@ -43,7 +43,7 @@ def runs(options: Options, own: Own) -> list[Run]:
 def figure(record: Record, path: Path) -> None:
     """From the record alone: a line per scheme, a panel for Algorithm 1 and one for the control."""
     threats = {threat["label"]: threat for threat in record.settings["threats"]}
-    plot_accuracy_vs(
+    plot_task_vs(
         record,
         path,
         "Signal-to-semantic-noise ratio (dB)",

@@ -41,16 +41,14 @@ class Foreign:
         return __import__, (MODULE,)
 
 
-def damage_checkpoints(count: int, random: Random) -> Outcome:
+def damage_checkpoints(count: int, random: Random, folder: Path) -> Outcome:
     """Go on with ``count`` damaged copies of a tiny training's checkpoint; the kinds of damage take turns."""
-    import tempfile
-
     outcome = Outcome("checkpoints")
     preset = make_preset("digits", "masked-vqvae", codec=TINY, train=SHORT | STAGES)
     images = load("digits", "train").head(32), load("digits", "val").head(16)
 
-    def end(folder: Path, report: Callable[[dict[str, Any]], None] = lambda line: None) -> list[bytes]:
-        model = Trainer(preset, *images, folder, report).run()
+    def end(run: Path, report: Callable[[dict[str, Any]], None] = lambda line: None) -> list[bytes]:
+        model = Trainer(preset, *images, run, report).run()
         return [value.tobytes() for value in model.get_weights()]
 
     lines: list[dict[str, Any]] = []
@@ -60,31 +58,30 @@ def damage_checkpoints(count: int, random: Random) -> Outcome:
         if len(lines) == LAST:
             raise _Stopped
 
-    with tempfile.TemporaryDirectory() as name:
-        work = Path(name) / "run"
-        expected = end(Path(name) / "whole")
-        try:
-            end(work, stop)
-        except _Stopped:
-            whole = (work / "checkpoint.npz").read_bytes()
-        (Path(name) / "trap").mkdir()
-        cases = list(_CASES.items())
-        with Trap(Path(name) / "trap") as trap:
-            for number in range(count):
-                case, damage = cases[number % len(cases)]
-                shutil.rmtree(work)
-                work.mkdir()
-                path = work / "checkpoint.npz"
-                path.write_bytes(whole)
-                damage(path, random)
-                memory = peak_memory()
-                outcome.add(case, lambda: end(work) == expected)
-                trap.report(case, outcome)
-                if peak_memory() - memory > MEMORY:
-                    outcome.intrusion(case, f"took {peak_memory() - memory:.0f} MB")
-                left = {file.name for file in work.iterdir()} - {"checkpoint.npz", "log.jsonl", ".lock"}
-                if left:
-                    outcome.intrusion(case, f"left {sorted(left)[0]}")
+    work = folder / "run"
+    expected = end(folder / "whole")
+    try:
+        end(work, stop)
+    except _Stopped:
+        whole = (work / "checkpoint.npz").read_bytes()
+    (folder / "trap").mkdir()
+    cases = list(_CASES.items())
+    with Trap(folder / "trap") as trap:
+        for number in range(count):
+            case, damage = cases[number % len(cases)]
+            shutil.rmtree(work)
+            work.mkdir()
+            path = work / "checkpoint.npz"
+            path.write_bytes(whole)
+            damage(path, random)
+            memory = peak_memory()
+            outcome.add(case, lambda: end(work) == expected)
+            trap.report(case, outcome)
+            if peak_memory() - memory > MEMORY:
+                outcome.intrusion(case, f"took {peak_memory() - memory:.0f} MB")
+            left = {file.name for file in work.iterdir()} - {"checkpoint.npz", "log.jsonl", ".lock"}
+            if left:
+                outcome.intrusion(case, f"left {sorted(left)[0]}")
     return outcome
 
 

@@ -24,7 +24,7 @@ from sc_sionna.settings.presets import make_preset
 from sc_sionna.training.loop import Trainer
 
 Random = np.random.Generator
-Case = Callable[[Path, Random], None]
+Case = Callable[[Path, Random], object]
 Arrays = dict[str, np.ndarray]
 STAGES = {"pretrain_epochs": 1, "epochs": 3, "attack_epsilon": 0.0}
 LAST = 3  # epochs after which the checkpoint is taken, so that one is left
@@ -182,7 +182,7 @@ def _stated(shape: str) -> Case:
 
 
 def _content(data: Callable[[], bytes]) -> Case:
-    return lambda path, random: path.write_bytes(data()) and None
+    return lambda path, random: path.write_bytes(data())
 
 
 def _no_file(make: Callable[[Path], object]) -> Case:
@@ -206,7 +206,7 @@ _CASES: dict[str, Case] = {
     "a flipped bit": flip,
     "a flipped bit again": flip,
     "cut short": cut,
-    "bytes more": lambda path, random: path.write_bytes(path.read_bytes() + random.bytes(100)) and None,
+    "bytes more": lambda path, random: path.write_bytes(path.read_bytes() + random.bytes(100)),
     "a pickle": _content(lambda: pickle.dumps(Foreign())),
     "a pickled array": _member(lambda arrays, random: arrays.update({"model/0": np.array([Foreign()], object)})),
     "compressed": _member(lambda arrays, random: None, compressed=True),

@@ -21,7 +21,7 @@ QUICK_IMAGES = 128
 EPSILON = {"digits": 0.05, "cifar10": 8 / 255}
 # Types of own options that a command line reads in a form of its own; empty for the default of the experiment
 Decibels = Annotated[tuple[Decibel, ...], "decibels"]  # START:STOP:STEP or a,b,c
-Numbers = Annotated[tuple[Annotated[float, Field(ge=-10_000, le=10_000)], ...], "numbers"]  # a,b,c; what they are limits more
+Numbers = Annotated[tuple[Annotated[float, Field(ge=-10_000, le=10_000)], ...], "numbers"]  # a,b,c
 FULL_RANGE = tuple(float(snr_db) for snr_db in range(-9, 19, 3))
 COARSE_RANGE = (-9.0, 0.0, 9.0, 18.0)
 TESTED = frozenset({"dataset", "systems", "max_images", "data_dir", "weights"})  # options of what runs on test images

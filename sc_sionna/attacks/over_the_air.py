@@ -29,16 +29,18 @@ class OverTheAirSettings(Settings):
     channel: Literal["rayleigh", "identity"] = Field(
         "rayleigh", description="H_a: flat Rayleigh, fresh for every image, or identity for hardware impairments"
     )
-    samples: int = Field(256, ge=1, description="the number N of received signals that the attacker has collected")
+    samples: int = Field(
+        256, ge=1, le=1_000_000, description="the number N of received signals that the attacker has collected"
+    )
     snr_db: float = Field(
         3.0,
         ge=-60,
         le=100,
         description="the SNR of the collected signals in dB; a decoder without errors has no gradient",
     )
-    steps: int = Field(8, ge=1, description="the number K of ascent steps per sample")
+    steps: int = Field(8, ge=1, le=100_000, description="the number K of ascent steps per sample")
     step_size: float | None = Field(
-        None, gt=0, description="α over ε; K·α must exceed 1 to use the whole power; null for 2.5/K"
+        None, gt=0, le=1e6, description="α over ε; K·α must exceed 1 to use the whole power; null for 2.5/K"
     )
     rho: float = Field(
         0.1, gt=0, le=1, description="the weight ρ of a sample over ε: about 2/ρ² samples are remembered"

@@ -24,6 +24,8 @@ from sc_sionna.core.errors import UserError
 from sc_sionna.settings import Settings
 from sc_sionna.tasks import NOISE_LOSSES, NoiseLoss, noise_loss
 
+MAX_NORM = 2000.0  # the ℓ2 norm of the largest image, 1024 x 1024 x 3, is 1774
+
 
 class SourceAttackSettings(Settings):
     """Iterative FGSM with projection, Eq. (7); ``steps`` = 1 is FGSM, Eq. (6)."""
@@ -31,19 +33,22 @@ class SourceAttackSettings(Settings):
     norm: Norm = Field("linf", description="the norm of the budget, 'linf' or 'l2'")
     epsilon: float = Field(
         ge=0,
+        le=MAX_NORM,
         allow_inf_nan=False,
         description="the budget: a pixel's change on the [0, 1] scale, or the ℓ2 norm per image",
     )
     steps: int = Field(10, ge=1, le=100_000, description="the number of steps K")
-    step_size: float | None = Field(None, gt=0, description="the step size α with K·α > ε; none is 2.5·ε/K")
+    step_size: float | None = Field(None, gt=0, le=1e6, description="the step size α with K·α > ε; none is 2.5·ε/K")
     random_start: bool = Field(False, description="true to start at a random point of the ball")
-    draws: int = Field(1, ge=1, description="the draws of mask and channel that each gradient is averaged over")
+    draws: int = Field(
+        1, ge=1, le=4096, description="the draws of mask and channel that each gradient is averaged over"
+    )
     loss: str = Field(
         "cross_entropy",
         description=f"the task loss that the noise maximises: {', '.join(NOISE_LOSSES)}, or module:NAME",
     )
     batch_size: int = Field(
-        64, ge=1, description="images per pass; fewer are padded to it, so that one graph serves all"
+        64, ge=1, le=65536, description="images per pass; fewer are padded to it, so that one graph serves all"
     )
 
     @property

@@ -6,6 +6,7 @@ import contextlib
 import io
 import tempfile
 import time
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -18,9 +19,12 @@ from sc_sionna.cli.running import run_line
 from sc_sionna.core import rng
 from sc_sionna.core.errors import UserError
 from sc_sionna.core.terminal import one_line
+from sc_sionna.reliability.calibration_files import damage_calibrations
+from sc_sionna.reliability.checkpoint_files import damage_checkpoints
 from sc_sionna.reliability.hostile import CODE, NAMES, OUT_OF_RANGE, TERMINAL
 from sc_sionna.reliability.kills import kill_sweeps
 from sc_sionna.reliability.outcome import Outcome, write_table
+from sc_sionna.reliability.picture_files import hostile_pictures
 from sc_sionna.reliability.records import fuzz_records
 from sc_sionna.reliability.stores import flip_bits
 from sc_sionna.reliability.training_kills import kill_trainings
@@ -29,16 +33,26 @@ from sc_sionna.reliability.values import fuzz_values
 from sc_sionna.reliability.weight_files import damage_weights
 from sc_sionna.sweep.provenance import git_commit, processor_class
 
-# part → its size by default
 PARTS = {
     "set": 500,
     "commands": 200,
     "records": 200,
     "stores": 1500,
     "weights": 200,
+    "checkpoints": 100,
+    "calibrations": 100,
+    "images": 100,
     "kills": 100,
     "trainings": 50,
 }  # part → its size by default
+# Parts that damage files in a folder of their own
+IN_A_FOLDER: dict[str, Callable[[int, np.random.Generator, Path], Outcome]] = {
+    "stores": flip_bits,
+    "weights": damage_weights,
+    "checkpoints": damage_checkpoints,
+    "calibrations": damage_calibrations,
+    "images": hostile_pictures,
+}
 WORDS = ("-1", *OUT_OF_RANGE, *NAMES, *TERMINAL, *CODE, "--", "-", "--nosuch", "digits", "nowhere.json")
 SETS = tuple(
     f"{name}={value}"
@@ -97,10 +111,9 @@ def fuzz(parts: list[str], sizes: dict[str, int | None], seed: int, out: Path | 
 def _run(part: str, size: int, random: np.random.Generator) -> tuple[Outcome, str]:
     if part == "kills":
         return kill_sweeps(size, random)
-    if part in ("stores", "weights"):
-        damage = flip_bits if part == "stores" else damage_weights
+    if part in IN_A_FOLDER:
         with tempfile.TemporaryDirectory() as folder:
-            return damage(size, random, Path(folder)), ""
+            return IN_A_FOLDER[part](size, random, Path(folder)), ""
     if part == "trainings":
         with tempfile.TemporaryDirectory() as folder:
             return killed_trainings(kill_trainings(size, random, Path(folder)))

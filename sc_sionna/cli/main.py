@@ -190,13 +190,19 @@ def report(
 @app.command()
 def fuzz(
     parts: Annotated[
-        list[str] | None, typer.Argument(help="set, commands, records, stores, weights, kills, trainings; default all")
+        list[str] | None,
+        typer.Argument(
+            help="set, commands, records, stores, weights, checkpoints, calibrations, images, kills, trainings; default all"
+        ),
     ] = None,
     set_: Annotated[int | None, typer.Option("--set", min=1, help="hostile values of --set; default 500")] = None,
     commands: Annotated[int | None, typer.Option(min=1, help="hostile command lines; default 200")] = None,
     records: Annotated[int | None, typer.Option(min=1, help="hostile records; default 200")] = None,
     stores: Annotated[int | None, typer.Option(min=1, help="flipped bits of a store; default 1500")] = None,
     weights: Annotated[int | None, typer.Option(min=1, help="damaged weights files; default 200")] = None,
+    checkpoints: Annotated[int | None, typer.Option(min=1, help="damaged checkpoints; default 100")] = None,
+    calibrations: Annotated[int | None, typer.Option(min=1, help="damaged calibrations; default 100")] = None,
+    images: Annotated[int | None, typer.Option(min=1, help="hostile pictures; default 100")] = None,
     kills: Annotated[int | None, typer.Option(min=1, help="SIGKILLs in sweeps; default 100")] = None,
     trainings: Annotated[int | None, typer.Option(min=1, help="SIGKILLs in trainings; default 50")] = None,
     seed: Annotated[int, typer.Option(min=0)] = 1,
@@ -210,6 +216,7 @@ def fuzz(
 
         sizes = {
             "set": set_, "commands": commands, "records": records, "stores": stores, "weights": weights,
+            "checkpoints": checkpoints, "calibrations": calibrations, "images": images,
             "kills": kills, "trainings": trainings,
         }  # fmt: skip
         return run_parts(parts or [], sizes, seed, out.resolve() if out else None, sys.argv[1:])

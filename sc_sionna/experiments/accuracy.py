@@ -21,7 +21,7 @@ from sc_sionna.figures.curves import plot_task_vs_snr
 from sc_sionna.phy.channels import make_channel
 from sc_sionna.schemes import Batch, Scheme, Spec, describe_scheme, make_scheme, specs
 from sc_sionna.schemes.jpeg import JpegSettings
-from sc_sionna.settings import LinkSettings, Settings
+from sc_sionna.settings import LARGEST, Decibel, LinkSettings, Settings
 from sc_sionna.sweep import Outcome, Point, Record, StopRule
 from sc_sionna.sweep.metrics import merge
 from sc_sionna.sweep.scores import joined, summarised
@@ -48,8 +48,10 @@ class AccuracySettings(SweepSettings):
         min_length=1,
         description="the schemes that are compared: SCHEME, SCHEME@VARIANT or SCHEME[setting=value,...]",
     )
-    snr_db: tuple[float, ...] = Field((-9, -6, -3, 0, 3, 6, 9, 12, 15, 18), min_length=1, description="the SNRs in dB")
-    max_images: int | None = Field(None, ge=1, description="the number of test images; null for all")
+    snr_db: tuple[Decibel, ...] = Field(
+        (-9, -6, -3, 0, 3, 6, 9, 12, 15, 18), min_length=1, description="the SNRs in dB"
+    )
+    max_images: int | None = Field(None, ge=1, le=LARGEST, description="the number of test images; null for all")
     batch_size: int = Field(128, ge=1, le=4096, description="images per Monte-Carlo batch")
     link: LinkSettings = Field(default_factory=LinkSettings)
     jpeg: JpegSettings = Field(default_factory=JpegSettings)
@@ -59,7 +61,7 @@ class AccuracySettings(SweepSettings):
     clean: bool = Field(True, description="false to leave out the points without semantic noise")
     threats: tuple[Threat, ...] = Field((), description="semantic noise, each a curve of its own beside the clean one")
     stop: StopRule = Field(default_factory=StopRule)
-    seed: int = Field(1, ge=0, description="the run seed")
+    seed: int = Field(1, ge=0, le=LARGEST, description="the run seed")
 
     @model_validator(mode="before")
     @classmethod

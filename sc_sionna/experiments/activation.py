@@ -31,6 +31,7 @@ from sc_sionna.figures.maps import plot_activation
 from sc_sionna.schemes import describe_scheme, load_scheme_codec
 from sc_sionna.semantic.codec import SemanticCodec, make_masking
 from sc_sionna.semantic.patches import patchify
+from sc_sionna.settings import LARGEST
 from sc_sionna.sweep import Point, Record, StopRule
 from sc_sionna.sweep.metrics import ACCURACY
 
@@ -47,12 +48,14 @@ class ActivationSettings(SweepSettings):
     preset: str = Field("digits", description="the preset whose trained schemes are compared")
     dataset: str = Field("digits", description="the data set of the test images")
     systems: tuple[str, ...] = Field(min_length=1, description="the schemes whose features are counted")
-    layer: int | None = Field(None, ge=0, description="the encoder block, from 0; null for the last one with a FIM")
+    layer: int | None = Field(
+        None, ge=0, lt=64, description="the encoder block, from 0; null for the last one with a FIM"
+    )
     snr_db: float = Field(18.0, ge=-60, le=100, description="the SNR in dB that the FIMs are told")
     noise: SourceAttackSettings = Field(default_factory=lambda: SourceAttackSettings(epsilon=0.05))
-    max_images: int | None = Field(None, ge=1, description="the number of test images; null for all")
+    max_images: int | None = Field(None, ge=1, le=LARGEST, description="the number of test images; null for all")
     stop: StopRule = Field(default_factory=StopRule)
-    seed: int = Field(1, ge=0, description="the run seed")
+    seed: int = Field(1, ge=0, le=LARGEST, description="the run seed")
 
 
 class ActivationExperiment(Experiment):

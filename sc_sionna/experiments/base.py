@@ -8,9 +8,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from pydantic import Field
+
 from sc_sionna.core.terminal import one_line
 from sc_sionna.experiments.fingerprint import fingerprint
-from sc_sionna.settings import Settings
+from sc_sionna.settings import LARGEST, Settings
 from sc_sionna.sweep import (
     Outcome,
     Point,
@@ -173,5 +175,5 @@ class SweepSettings(Settings):
     """Base of every job's settings."""
 
     kind: str
-    seed: int
+    seed: int = Field(ge=0, le=LARGEST, description="the run seed")
     stop: StopRule

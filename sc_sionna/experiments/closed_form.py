@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+from pydantic import Field
+
 from sc_sionna.experiments.base import Experiment, SweepSettings
+from sc_sionna.settings import LARGEST
 from sc_sionna.sweep import Point, StopRule
 from sc_sionna.sweep.metrics import ACCURACY
 
@@ -14,7 +17,7 @@ class ClosedFormSettings(SweepSettings):
     """Settings of an experiment that has no batches."""
 
     stop: StopRule = StopRule(max_batches=1)
-    seed: int = 0
+    seed: int = Field(0, ge=0, le=LARGEST, description="of no draw; every sweep has one")
 
 
 class ClosedForm(Experiment):

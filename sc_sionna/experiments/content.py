@@ -23,6 +23,7 @@ from sc_sionna.semantic.codebook import usage
 from sc_sionna.semantic.codec import SemanticCodec, make_masking
 from sc_sionna.semantic.content import payload_content, variance_within
 from sc_sionna.semantic.decoder import Decoder, ReconstructHead
+from sc_sionna.settings import LARGEST, Decibel
 from sc_sionna.sweep import Record
 from sc_sionna.sweep.metrics import wilson
 
@@ -165,11 +166,11 @@ class ContentSettings(ClosedFormSettings):
     preset: str = Field("digits", description="the preset whose trained scheme is looked at")
     dataset: str = Field("digits", description="the data set of the images")
     system: str = Field("masked-vqvae", description="a scheme with a codebook")
-    snr_db: tuple[float, ...] = Field((3.0, 18.0), min_length=1, description="the SNRs of the link in dB")
-    max_images: int | None = Field(None, ge=1, description="the number of test images; null for all")
-    train_images: int = Field(10_000, ge=1, description="training images of the decoder of frozen indices")
+    snr_db: tuple[Decibel, ...] = Field((3.0, 18.0), min_length=1, description="the SNRs of the link in dB")
+    max_images: int | None = Field(None, ge=1, le=LARGEST, description="the number of test images; null for all")
+    train_images: int = Field(10_000, ge=1, le=LARGEST, description="training images of the decoder of frozen indices")
     epochs: int = Field(4, ge=1, le=1000, description="its epochs")
-    seed: int = Field(1, ge=0, description="the run seed")
+    seed: int = Field(1, ge=0, le=LARGEST, description="the run seed")
 
 
 class ContentExperiment(ClosedForm):

@@ -13,7 +13,7 @@ from sc_sionna.core import rng
 from sc_sionna.experiments.base import Experiment, SweepSettings
 from sc_sionna.phy.budget import digital_budget
 from sc_sionna.phy.link import DigitalLink
-from sc_sionna.settings import LinkSettings
+from sc_sionna.settings import LARGEST, Decibel, LinkSettings
 from sc_sionna.sweep import Point, Record, StopRule
 from sc_sionna.sweep.metrics import BLOCK_ERROR_RATE, link_counts
 
@@ -25,12 +25,14 @@ class ErrorRateSettings(SweepSettings):
 
     kind: Literal["error-rates"] = "error-rates"
     links: dict[str, LinkSettings] = Field(min_length=1, description="link settings by name")
-    snr_db: tuple[float, ...] = Field((-9, -6, -3, 0, 3, 6, 9, 12, 15, 18), min_length=1, description="the SNRs in dB")
+    snr_db: tuple[Decibel, ...] = Field(
+        (-9, -6, -3, 0, 3, 6, 9, 12, 15, 18), min_length=1, description="the SNRs in dB"
+    )
     payload_bits: int = Field(256, ge=1, le=1_000_000, description="information bits per transmission")
     bits_per_index: int = Field(8, ge=1, le=16, description="bits of one codebook index; it divides payload_bits")
     batch_size: int = Field(512, ge=1, le=65536, description="transmissions per Monte-Carlo batch")
     stop: StopRule = Field(default_factory=lambda: StopRule(errors=400, max_batches=8))
-    seed: int = Field(1, ge=0, description="the run seed")
+    seed: int = Field(1, ge=0, le=LARGEST, description="the run seed")
 
     @model_validator(mode="after")
     def _check(self) -> ErrorRateSettings:

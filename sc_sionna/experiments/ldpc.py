@@ -12,7 +12,7 @@ from pydantic import Field, model_validator
 from sc_sionna.experiments.base import Experiment, SweepSettings
 from sc_sionna.figures.decoders import plot_decoders
 from sc_sionna.phy.ldpc.comparison import DecoderPair, blocks_per_batch
-from sc_sionna.settings import Settings
+from sc_sionna.settings import LARGEST, Decibel, Settings
 from sc_sionna.sweep import Point, PointRecord, Record, StopRule
 from sc_sionna.sweep.metrics import BLOCK_ERROR_RATE, Counts, Metric
 
@@ -26,10 +26,10 @@ class Curve(Settings):
     """
 
     k: int = Field(ge=12, le=8448, description="the information bits of a block")
-    n: int = Field(ge=12, description="the coded bits of a block")
-    ebno_db: tuple[float, ...] = Field(min_length=1, description="Eb/N0 in dB of both decoders")
-    layered: tuple[float, ...] = Field((), description="Eb/N0 in dB of the layered decoder alone")
-    sionna: tuple[float, ...] = Field((), description="Eb/N0 in dB of Sionna's decoder alone")
+    n: int = Field(ge=12, le=10**6, description="the coded bits of a block")
+    ebno_db: tuple[Decibel, ...] = Field(min_length=1, description="Eb/N0 in dB of both decoders")
+    layered: tuple[Decibel, ...] = Field((), description="Eb/N0 in dB of the layered decoder alone")
+    sionna: tuple[Decibel, ...] = Field((), description="Eb/N0 in dB of Sionna's decoder alone")
 
     @property
     def name(self) -> str:
@@ -39,9 +39,9 @@ class Curve(Settings):
 class PublicRate(Settings):
     """A frame error rate that others have published for a code."""
 
-    k: int
-    n: int
-    ebno_db: float
+    k: int = Field(ge=12, le=8448, description="its information bits")
+    n: int = Field(ge=12, le=10**6, description="its coded bits")
+    ebno_db: Decibel = Field(description="where it was measured")
     fer: float = Field(gt=0, lt=1, description="the published frame error rate")
     source: str
 
@@ -54,7 +54,7 @@ class LdpcSettings(SweepSettings):
     public: PublicRate | None = Field(None, description="a published rate that the figure shows")
     num_iter: int = Field(20, ge=1, le=200, description="the most iterations of either decoder")
     stop: StopRule = Field(default_factory=lambda: StopRule(errors=200, max_batches=100_000))
-    seed: int = Field(20, ge=0, description="the run seed")
+    seed: int = Field(20, ge=0, le=LARGEST, description="the run seed")
 
     @model_validator(mode="after")
     def _check(self) -> LdpcSettings:

@@ -11,6 +11,7 @@ from pydantic import Field
 from sc_sionna.experiments.closed_form import ClosedForm, ClosedFormSettings
 from sc_sionna.figures.bars import plot_checks
 from sc_sionna.phy.validate import MAX_Z, run_validation
+from sc_sionna.settings import LARGEST
 from sc_sionna.sweep import Record
 
 
@@ -19,7 +20,7 @@ class ValidationSettings(ClosedFormSettings):
 
     kind: Literal["validation"] = "validation"
     scale: float = Field(1.0, ge=0.01, le=100, description="the sample size relative to the default")
-    seed: int = Field(1, ge=0, description="the run seed")
+    seed: int = Field(1, ge=0, le=LARGEST, description="the run seed")
 
 
 class ValidationExperiment(ClosedForm):

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,8 @@ from typing import Any
 import numpy as np
 
 from sc_sionna.attacks.adaptive_settings import AdaptiveSettings
+from sc_sionna.attacks.over_the_air import OverTheAirSettings
+from sc_sionna.attacks.source import SourceAttackSettings
 from sc_sionna.experiments.accuracy import AccuracySettings
 from sc_sionna.experiments.audit import AuditSettings
 from sc_sionna.experiments.error_rates import ErrorRateExperiment, ErrorRateSettings
@@ -18,14 +21,14 @@ from sc_sionna.reliability.hostile import NUMBERS, TEXTS
 from sc_sionna.reliability.outcome import Outcome
 from sc_sionna.reliability.trap import MODULE, Trap
 from sc_sionna.schemes.jpeg import JpegSettings
-from sc_sionna.settings import CodecSettings, LinkSettings, Preset, TrainSettings
+from sc_sionna.settings import CodecSettings, LinkSettings, Preset, Settings, TrainSettings
 from sc_sionna.settings.presets import SCHEMES, make_preset
 from sc_sionna.sweep import StopRule
 from sc_sionna.tasks import make_codec
 
 GROUPS: dict[str, Any] = {
     "codec": CodecSettings, "link": LinkSettings, "train": TrainSettings, "jpeg": JpegSettings, "stop": StopRule,
-    "adaptive": AdaptiveSettings,
+    "adaptive": AdaptiveSettings, "attack": SourceAttackSettings, "interference": OverTheAirSettings,
 }  # fmt: skip
 BUILT = 2_000_000  # weights of a codec that is built here; larger ones are only described
 Parse = Callable[[list[str], tuple[str, ...]], dict[str, dict[str, Any]]]
@@ -34,17 +37,26 @@ Parse = Callable[[list[str], tuple[str, ...]], dict[str, dict[str, Any]]]
 def fuzz_values(count: int, random: np.random.Generator, parse: Parse) -> Outcome:
     """``parse`` is what the command line makes settings of words with."""
     outcome = Outcome("--set values")
-    names = [(group, field) for group, settings in GROUPS.items() for field in settings.model_fields]
+    names = [f"{group}.{field}" for group, settings in GROUPS.items() for field in _fields(settings)]
     with tempfile.TemporaryDirectory() as folder, Trap(Path(folder)) as trap:
         for _ in range(count):
-            group, field = names[int(random.integers(len(names)))]
+            name = names[int(random.integers(len(names)))]
             pool = NUMBERS if random.random() < 0.5 else TEXTS
             text = pool[int(random.integers(len(pool)))]
             system = tuple(SCHEMES)[int(random.integers(len(SCHEMES)))]
-            case = f"{group}.{field}={text}"
-            outcome.add(case[:60], partial(_parse_and_build, parse, group, case, system))
+            case = f"{name}={text}"
+            outcome.add(case[:60], partial(_parse_and_build, parse, name.partition(".")[0], case, system))
             trap.report(case[:60], outcome, named=MODULE in text)  # who types a module's name has named it
     return outcome
+
+
+def _fields(settings: type[Settings]) -> Iterator[str]:
+    """Dotted names of all settings, groups within groups too."""
+    for name, field in settings.model_fields.items():
+        yield name
+        within = field.annotation
+        if isinstance(within, type) and issubclass(within, Settings):
+            yield from (f"{name}.{rest}" for rest in _fields(within))
 
 
 def _parse_and_build(parse: Parse, group: str, case: str, system: str) -> bool:
@@ -59,6 +71,10 @@ def _build(group: str, changes: dict[str, dict[str, Any]], system: str) -> bool:
     if group == "adaptive":
         AuditSettings(adaptive=changes[group])
         return True
+    if group == "attack":
+        return math.isfinite(SourceAttackSettings(**{"epsilon": 0.05, **changes[group]}).alpha)
+    if group == "interference":
+        return math.isfinite(OverTheAirSettings(**changes[group]).ssnr_db)
     preset = make_preset("digits", system, **{name: changes[name] for name in ("codec", "link", "train")})
     if group == "link":
         _run_link(preset)

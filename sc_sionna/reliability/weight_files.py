@@ -11,13 +11,13 @@ import h5py
 import numpy as np
 
 from sc_sionna.core import rng
+from sc_sionna.reliability.damage import MEMORY, cut, flip, peak_memory
 from sc_sionna.reliability.outcome import Outcome
 from sc_sionna.reliability.training_kills import SHORT, TINY
 from sc_sionna.semantic.weights import file_digest, save_weights, sealed
 from sc_sionna.settings.presets import make_preset
 from sc_sionna.tasks import load_codec, make_codec
 
-MEMORY = 400  # MB that a case may add to this process
 Random = np.random.Generator
 Case = Callable[[Path, Path, Random], None]  # damages the description and the weights
 
@@ -44,52 +44,34 @@ def damage_weights(count: int, random: Random, folder: Path) -> Outcome:
             file.unlink(missing_ok=True)
             file.write_bytes(content)
         damage(described, path, random)
-        before, memory = sorted(folder.rglob("*")), _peak()
+        before, memory = sorted(folder.rglob("*")), peak_memory()
         outcome.add(name, same)
         if sorted(folder.rglob("*")) != before:
             outcome.intrusion(name, "a file was written")
-        if _peak() - memory > MEMORY:
-            outcome.intrusion(name, f"took {_peak() - memory:.0f} MB")
+        if peak_memory() - memory > MEMORY:
+            outcome.intrusion(name, f"took {peak_memory() - memory:.0f} MB")
         for file in folder.iterdir():  # what the case has put beside the two
             if file not in whole:
                 file.unlink()
     return outcome
 
 
-def _peak() -> float:
-    """The most memory that this process has had, in MB; 0 where the system does not tell."""
-    status = Path("/proc/self/status")
-    lines = status.read_text().splitlines() if status.exists() else []
-    return next((float(line.split()[1]) / 1024 for line in lines if line.split(":")[0] == "VmHWM"), 0.0)
-
-
 def _cut_and_renew(described: Path, weights: Path, random: Random) -> None:
-    _cut(weights, random)
+    cut(weights, random)
     _renew(described, weights)
 
 
 def _cases() -> dict[str, Case]:
     return {
-        "a flipped bit of the weights": lambda d, w, random: _flip(w, random),
-        "a flipped bit of the description": lambda d, w, random: _flip(d, random),
-        "weights cut short": lambda d, w, random: _cut(w, random),
-        "a description cut short": lambda d, w, random: _cut(d, random),
+        "a flipped bit of the weights": lambda d, w, random: flip(w, random),
+        "a flipped bit of the description": lambda d, w, random: flip(d, random),
+        "weights cut short": lambda d, w, random: cut(w, random),
+        "a description cut short": lambda d, w, random: cut(d, random),
         "weights cut short, hash renewed": _cut_and_renew,
         **{f"HDF5: {name}": _hostile(change) for name, change in _FILES.items()},
         **{f"description: {name}": _described(change) for name, change in _DESCRIPTIONS.items()},
         **{f"text: {name}": _written(text) for name, text in _TEXTS.items()},
     }
-
-
-def _flip(path: Path, random: Random) -> None:
-    content = bytearray(path.read_bytes())
-    content[int(random.integers(len(content)))] ^= 1 << int(random.integers(8))
-    path.write_bytes(content)
-
-
-def _cut(path: Path, random: Random) -> None:
-    content = path.read_bytes()
-    path.write_bytes(content[: int(random.integers(len(content)))])
 
 
 def _renew(described: Path, weights: Path) -> None:

@@ -222,7 +222,8 @@ def _refuse_non_finite(path: Path, model: SemanticCodec, remedy: str, as_type: A
             bad = np.count_nonzero(~np.isfinite(value if as_type is None else value.astype(as_type)))
         if bad:
             where = f"{place(variable)} {list(value.shape)}"
-            raise UserError(f"{path}: {bad} weights of {where} are not finite numbers; {remedy}")
+            limit = "" if as_type is None else f" of at most {np.finfo(as_type).max:g} in size"
+            raise UserError(f"{path}: {bad} weights of {where} are not finite numbers{limit}; {remedy}")
 
 
 def warm_start(make_codec: MakeCodec, model: SemanticCodec, path: Path) -> set[str]:

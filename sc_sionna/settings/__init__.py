@@ -6,14 +6,16 @@ what to set instead. ``settings.model_dump()`` goes into records and beside weig
 
 from __future__ import annotations
 
-from sc_sionna.settings.base import Settings, merged, settings_hash
+from sc_sionna.settings.base import LARGEST, Decibel, Settings, merged, settings_hash
 from sc_sionna.settings.codec import CodecSettings
 from sc_sionna.settings.link import BITS_PER_SYMBOL, LinkSettings
 from sc_sionna.settings.training import TrainSettings
 
 __all__ = [
     "BITS_PER_SYMBOL",
+    "LARGEST",
     "CodecSettings",
+    "Decibel",
     "LinkSettings",
     "Preset",
     "Settings",

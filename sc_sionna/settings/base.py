@@ -9,13 +9,15 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from sc_sionna.core import plugins
 from sc_sionna.core.errors import UserError
 
 LARGEST = 2**31 - 1  # of every whole number without a limit of its own; sizes have one
-_NAMES_A_SETTING = re.compile(r"[a-z_.]+( = |: )")
+_NAMES_A_SETTING = re.compile(r"[a-z0-9_.]+( = |: )")
+# An SNR or a ratio in dB, of which a setting may hold several
+Decibel = Annotated[float, Field(ge=-60, le=100)]
 # A built-in name or the user's own module:Class; in Python also the class itself, which is stored by its name
 PluginName = Annotated[str, BeforeValidator(plugins.name_of)]
 
@@ -58,11 +60,11 @@ class Settings(BaseModel):
         for name, field in type(self).model_fields.items():
             limited = any(hasattr(limit, "le") or hasattr(limit, "lt") for limit in field.metadata)
             for number in _numbers(getattr(self, name)):
-                if not math.isfinite(number):
+                if isinstance(number, float) and not math.isfinite(number):  # a whole number may be too long to ask
                     raise ValueError(f"{name} = {number}: not a finite number; {name} is {field.description}")
                 if isinstance(number, int) and abs(number) > LARGEST and not limited:
                     raise ValueError(
-                        f"{name} = {number:.3g}: larger than {LARGEST} in size; {name} is {field.description}"
+                        f"{name} = {_short(number)}: larger than {LARGEST} in size; {name} is {field.description}"
                     )
         return self
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
 from sc_sionna.settings.base import PluginName, Settings
 
 MAX_PATCHES = 4096  # of an image
+MAX_ENERGY = 1e30  # of a patch position; the mean over them is 1
 MAX_WEIGHTS = 10**9  # of a codec: 4 GB in single precision, and training takes four times that
 
 
@@ -18,7 +19,7 @@ class EncoderSettings(Settings):
     dim: int = Field(64, ge=4, le=4096, description="the width of the encoder")
     depth: int = Field(3, ge=1, le=64, description="the number of ViT blocks of the encoder")
     num_heads: int = Field(4, ge=1, le=256, description="the number of attention heads; it divides the width")
-    mlp_ratio: float = Field(2.0, gt=0, le=16, description="the hidden width of a block's MLP over its width")
+    mlp_ratio: float = Field(2.0, ge=0.25, le=16, description="the hidden width of a block's MLP over its width")
 
     @model_validator(mode="after")
     def _check(self) -> EncoderSettings:
@@ -32,7 +33,7 @@ class DecoderSettings(Settings):
     dim: int = Field(64, ge=4, le=4096, description="the width of the light decoder")
     depth: int = Field(2, ge=0, le=64, description="the number of ViT blocks of the light decoder")
     num_heads: int = Field(4, ge=1, le=256, description="the decoder's attention heads; it divides its width")
-    mlp_ratio: float = Field(2.0, gt=0, le=16, description="the hidden width of a block's MLP over its width")
+    mlp_ratio: float = Field(2.0, ge=0.25, le=16, description="the hidden width of a block's MLP over its width")
     head_dim: int = Field(128, ge=4, le=4096, description="the width of the head's fully-connected layers")
     knows_snr: bool = Field(False, description="true to feed the SNR to the decoder; train over a range then")
 
@@ -58,7 +59,7 @@ class MaskingSettings(Settings):
         None, description="where semantic noise hits, for noise-related masking: gradient energy of each patch position"
     )
     temperature: float = Field(
-        1.0, gt=0, le=1e6, description="how uniformly noise-related masking masks; 1 is in proportion"
+        1.0, ge=1e-6, le=1e6, description="how uniformly noise-related masking masks; 1 is in proportion"
     )
 
     @model_validator(mode="after")
@@ -70,7 +71,7 @@ class MaskingSettings(Settings):
                     "it with `python -m sc_sionna noise-energy`, or set rule = 'uniform'"
                 )
             return self
-        bad = [value for value in self.noise_energy if not 0 <= value < float("inf")]
+        bad = [value for value in self.noise_energy if not 0 <= value <= MAX_ENERGY]
         if bad:
             raise ValueError(f"noise_energy: {bad[0]} is not a finite number >= 0; measure it again")
         return self
@@ -98,7 +99,7 @@ class CodebookSettings(Settings):
 class ImportanceSettings(Settings):
     """Feature importance modules, Sec. IV-A."""
 
-    layers: tuple[int, ...] = Field(
+    layers: tuple[Annotated[int, Field(ge=0, lt=64)], ...] = Field(
         (), description="the encoder blocks, counted from 0, that a feature importance module follows; none is ()"
     )
     form: Literal["mean", "class"] = Field(

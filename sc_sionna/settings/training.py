@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from sc_sionna.settings.base import Settings
+from sc_sionna.settings.base import LARGEST, Decibel, Settings
 
 MAX_EPOCHS = 100_000  # of a stage
 
@@ -36,7 +36,7 @@ class TrainSettings(Settings):
     shift: int = Field(2, ge=0, le=1024, description="augmentation: the largest random shift in pixels")
     flip: bool = Field(False, description="augmentation: mirror half of the images")
     snr_db: float = Field(3.0, ge=-60, le=100, description="the SNR of the training channel in dB (Sec. V-C: 3 dB)")
-    snr_range_db: tuple[float, float] | None = Field(
+    snr_range_db: tuple[Decibel, Decibel] | None = Field(
         None, description="the lowest and highest SNR in dB, drawn for each image; null trains at snr_db alone"
     )
     token_dropout: float = Field(
@@ -69,7 +69,7 @@ class TrainSettings(Settings):
     procedure: Literal["joint", "algorithm3"] = Field(
         "joint", description="one descent on the sum of all losses, or the stages of Algorithm 3 one after the other"
     )
-    seed: int = Field(1, ge=0, description="the run seed of the training")
+    seed: int = Field(1, ge=0, le=LARGEST, description="the run seed of the training")
 
     @model_validator(mode="after")
     def _check(self) -> TrainSettings:

@@ -11,7 +11,7 @@ from pydantic import Field
 
 from sc_sionna.core.errors import UserError
 from sc_sionna.core.terminal import one_line
-from sc_sionna.settings import Settings
+from sc_sionna.settings import LARGEST, Settings
 from sc_sionna.sweep.metrics import Metric
 
 Stop = Literal["half_width", "errors", "maximum"]
@@ -58,10 +58,14 @@ class StopRule(Settings):
     half_width: float | None = Field(
         None, gt=0, le=1000, description="the target half-width of the 95 % interval, in units of the metric"
     )
-    errors: int | None = Field(None, ge=1, description="the number of errors that is enough")
-    max_batches: int | None = Field(None, ge=1, description="the most batches per point; null for one pass of the data")
-    max_trials: int | None = Field(None, ge=1, description="the number of trials (images, blocks) that is enough")
-    min_batches: int = Field(1, ge=1, description="the fewest batches per point before an early stop")
+    errors: int | None = Field(None, ge=1, le=LARGEST, description="the number of errors that is enough")
+    max_batches: int | None = Field(
+        None, ge=1, le=LARGEST, description="the most batches per point; null for one pass of the data"
+    )
+    max_trials: int | None = Field(
+        None, ge=1, le=LARGEST, description="the number of trials (images, blocks) that is enough"
+    )
+    min_batches: int = Field(1, ge=1, le=LARGEST, description="the fewest batches per point before an early stop")
 
     def verdict(self, batches: int, counts: Mapping[str, Any], metric: Metric) -> Stop | None:
         """Why a point stops after these batches, or None if it goes on; ``counts`` with the summaries of its scores."""

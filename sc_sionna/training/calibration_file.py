@@ -54,10 +54,15 @@ def read_calibration(path: Path) -> dict[str, Any]:
 def write_calibration(path: Path, table: dict[str, Any]) -> None:
     """Write ``link``, ``payload_bits``, ``images`` and ``quantiles`` of a table, with format and hash."""
     whole = {"format": FORMAT, **{name: table[name] for name in FIELDS[1:-1]}}
-    whole["sha256"] = _digest(path, whole)
+    whole = resealed(path, whole)
     for snr, levels in table["quantiles"].items():
         _check(snr, levels)
     write_text(path, json.dumps(whole) + "\n")
+
+
+def resealed(path: Path, table: dict[str, Any]) -> dict[str, Any]:
+    """A table with the SHA-256 of the file's name and all its other entries."""
+    return table | {"sha256": _digest(path, table)}
 
 
 def _digest(path: Path, table: dict[str, Any]) -> str:

@@ -36,7 +36,7 @@ class State(Settings):
     inputs: dict[str, Any] = Field(description="everything that the weights follow from")
     stage: int = Field(ge=0, le=16, description="how many stages have ended")
     epoch: int = Field(ge=0, le=MAX_EPOCHS, description="how many epochs of the present stage have ended")
-    best_metric: float | None = Field(description="the best validation of the present or last stage")
+    best_metric: float | None = Field(ge=-1e30, le=1e30, description="the best validation of the present or last stage")
     best_content: dict[str, Any] = Field(description="what the payload carried then")
     seconds: float = Field(ge=0, le=1e10, description="the time spent so far")
     log: tuple[dict[str, Any], ...] = Field(description="a line for each epoch of all stages")

@@ -125,10 +125,20 @@ class RunFolder:
         expected = {"model", "optimizer"} if within else {"model"}
         if within and state["best_metric"] is not None:
             expected |= {"best"}
+        ran = [(name, i + 1) for name, epochs in stages[:stage] for i in range(epochs)]
+        ran += [(stages[stage][0], i + 1) for i in range(epoch)] if within else []
         if (epoch and not within) or stage > len(stages) or done != len(state["log"]) or groups != expected:
             raise UserError(
                 f"{self.checkpoint}: contradicts itself (stage {stage}, epoch {epoch}, {len(state['log'])} log "
                 f"lines, arrays of {', '.join(sorted(groups)) or 'nothing'}); {checkpoint.REMEDY}"
+            )
+
+        logged = [(line.get("stage"), line.get("epoch")) for line in state["log"]]
+        best, last = state["best_metric"], state["log"][-1].get("best_val") if within else None
+        if logged != ran or (within and (None if best is None else round(best, 5)) != last):
+            raise UserError(
+                f"{self.checkpoint}: contradicts its own log, whose lines are of other epochs or another best validation; "
+                f"{checkpoint.REMEDY}"
             )
 
     def _write_log(self, lines: list[dict[str, Any]]) -> None:

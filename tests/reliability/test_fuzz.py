@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 from typer.testing import CliRunner
 
@@ -13,14 +14,18 @@ from sc_sionna.cli.main import app
 from sc_sionna.cli.parsing import parse_changes
 from sc_sionna.core import rng
 from sc_sionna.core.errors import UserError
-from sc_sionna.reliability import stores
+from sc_sionna.reliability import picture_files, stores
+from sc_sionna.reliability.calibration_files import damage_calibrations
+from sc_sionna.reliability.checkpoint_files import damage_checkpoints
 from sc_sionna.reliability.kills import kill_sweeps
 from sc_sionna.reliability.outcome import Outcome, write_table
+from sc_sionna.reliability.picture_files import hostile_pictures
 from sc_sionna.reliability.records import fuzz_records
 from sc_sionna.reliability.training_kills import kill_trainings
 from sc_sionna.reliability.trap import Trap
 from sc_sionna.reliability.values import fuzz_values
 from sc_sionna.reliability.weight_files import damage_weights
+from sc_sionna.training.run_folder import RunFolder
 
 
 def faultless(outcome: Outcome, cases: int) -> None:
@@ -44,6 +49,44 @@ def test_hostile_command_lines() -> None:
 
 def test_damaged_weights(tmp_path: Path) -> None:
     faultless(damage_weights(30, rng.generator(2, "weights"), tmp_path), 30)
+
+
+def test_damaged_checkpoints(tmp_path: Path) -> None:
+    faultless(damage_checkpoints(8, rng.generator(2, "checkpoints"), tmp_path), 8)
+
+
+def test_a_checkpoint_that_contradicts_its_log_is_refused(tmp_path: Path) -> None:
+    """A best validation that never was would keep the weights of an earlier epoch in silence."""
+    line = {"stage": "classify", "epoch": 1, "best_val": 0.33333}
+    state = {"stage": 1, "epoch": 1, "best_metric": 1 / 3, "log": [{"stage": "reconstruct", "epoch": 1}, line]}
+    arrays = {f"{group}/0": np.zeros(1) for group in ("model", "optimizer", "best")}
+    stages = [("reconstruct", 1), ("classify", 2)]
+    folder = RunFolder(tmp_path)
+    folder._check(state, arrays, stages)
+    for change in ({"best_metric": 0.999}, {"log": [line, line]}, {"log": [{"stage": "classify", "epoch": 1}, line]}):
+        with pytest.raises(UserError, match="contradicts its own log"):
+            folder._check(state | change, arrays, stages)
+
+
+def test_damaged_calibrations(tmp_path: Path) -> None:
+    faultless(damage_calibrations(100, rng.generator(2, "calibrations"), tmp_path), 100)
+
+
+def test_a_calibration_of_other_rates_would_be_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sc_sionna.training.calibration_file._check", lambda *_: None)
+    outcome = damage_calibrations(60, rng.generator(2, "calibrations"), tmp_path)
+    assert outcome.silent >= 3
+
+
+def test_hostile_pictures(tmp_path: Path) -> None:
+    faultless(hostile_pictures(90, rng.generator(2, "images"), tmp_path), 90)
+
+
+def test_a_picture_that_is_read_otherwise_would_be_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sc_sionna.data.picture.ImageOps.exif_transpose", lambda image: image)
+    orientations = {name: case for name, case in picture_files._CASES.items() if name.startswith("EXIF")}
+    monkeypatch.setattr(picture_files, "_CASES", orientations)
+    assert hostile_pictures(9, rng.generator(2, "images"), tmp_path).silent == 7  # of 1 to 9, all but 1 and 9
 
 
 def test_killed_trainings(tmp_path: Path) -> None:
@@ -118,7 +161,8 @@ def test_an_unknown_part_is_refused_and_a_run_ends_with_code_0(tmp_path: Path) -
     result = CliRunner().invoke(app, ["fuzz", "everything"])
     assert result.exit_code == 2
     assert (
-        "fuzz 'everything': unknown; choose set, commands, records, stores, weights, kills, trainings" in result.stderr
+        "fuzz 'everything': unknown; choose set, commands, records, stores, weights, checkpoints, calibrations, images, "
+        "kills, trainings" in result.stderr
     )
     result = CliRunner().invoke(app, ["fuzz", "stores", "--stores", "5", "--out", str(tmp_path / "r.md")])
     assert (result.exit_code, result.stderr) == (0, "")

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -186,3 +188,46 @@ def test_feature_importance_alone_is_what_the_name_changes() -> None:
     plain, fim = (make_preset("digits", name) for name in ("masked-vqvae", "masked-vqvae+fim"))
     assert fim.codec == plain.codec.with_(importance={"layers": (0, 1)})
     assert (fim.link, fim.train) == (plain.link, plain.train)
+
+
+def test_a_weight_beyond_half_precision_is_refused_and_the_old_files_stay(stored: Path) -> None:
+    """1e6 is a fine float32 and infinite as float16, whose range ends at 65,504."""
+    before = {path.name: path.read_bytes() for path in stored.iterdir()}
+    large = make_codec(small_preset().codec).initialise()
+    variable = large.trainable_variables[0]
+    value = np.array(variable.value)
+    for limit, refused in ((65_504.0, False), (1e6, True), (-1e6, True)):
+        value.flat[0] = limit
+        variable.assign(value)
+        if refused:
+            with pytest.raises(
+                UserError, match=r"1 weights of .* not finite numbers of at most 65504 in size; train with"
+            ) as caught:
+                save_weights(stored, small_preset(), large, {}, "")
+            assert "\n" not in str(caught.value)
+            assert {path.name: path.read_bytes() for path in stored.iterdir()} == before
+        else:
+            save_weights(stored / "fits", small_preset(), large, {}, "")
+            loaded, _ = load_codec("digits", "masked-vqvae", stored / "fits")
+            assert np.array(loaded.trainable_variables[0].value).flat[0] == limit
+            shutil.rmtree(stored / "fits")
+
+
+@pytest.mark.parametrize("where", ["sc_sionna.core.atomic.os.fsync", "sc_sionna.semantic.h5_layout.h5py.File"])
+def test_a_full_disk_while_weights_are_saved_is_one_line_and_the_old_files_stay(
+    stored: Path, model: SemanticCodec, where: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = {path.name: path.read_bytes() for path in stored.iterdir()}
+
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(where, full)
+    with pytest.raises(
+        UserError, match=r"cannot be written \(No space left on device\); free space or choose"
+    ) as caught:
+        save_weights(stored, small_preset(), model, {"value": 1}, "again")
+    monkeypatch.undo()
+    assert "\n" not in str(caught.value)
+    assert {path.name: path.read_bytes() for path in stored.iterdir()} == before  # and no scratch beside them
+    load_codec("digits", "masked-vqvae", stored)

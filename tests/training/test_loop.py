@@ -107,6 +107,12 @@ def test_sigkill_then_resume(tmp_path):
     assert resumed.state["epoch"] == state["epoch"]
 
 
+def test_a_training_of_no_epochs_is_one_line_that_names_the_setting(images, tmp_path):
+    with pytest.raises(UserError, match="epochs = 0: nothing to train; set epochs or pretrain_epochs to at least 1"):
+        Trainer(small_preset(epochs=0, pretrain_epochs=0), *images, tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_checkpoint_of_other_settings_or_truncated(images, tmp_path):
     Trainer(small_preset(epochs=1), *images, tmp_path).run()
     with pytest.raises(UserError, match=r"belongs to other settings \(train.epochs was 1, now 2\)"):

@@ -18,9 +18,9 @@ from sc_sionna.sweep import Record
 class Attack(Settings):
     """Own options of an experiment with semantic noise at the source."""
 
-    steps: int = Field(10, ge=1, description="steps of the attack")
+    steps: int = Field(10, ge=1, le=100_000, description="steps of the attack")
     draws: int = Field(
-        4, ge=1, description="draws of the mask per gradient of the attack; one where a scheme draws none"
+        4, ge=1, le=4096, description="draws of the mask per gradient of the attack; one where a scheme draws none"
     )
 
 
@@ -28,7 +28,10 @@ class AttackOfOneStrength(Attack):
     """The same with one ε."""
 
     epsilon: float | None = Field(
-        None, description="ℓ∞ budget of the semantic noise, pixels in [0, 1]; 0 for none; default by data set"
+        None,
+        ge=0,
+        le=1,
+        description="ℓ∞ budget of the semantic noise, pixels in [0, 1]; 0 for none; default by data set",
     )
 
 

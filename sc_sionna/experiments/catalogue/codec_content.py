@@ -6,7 +6,7 @@ from pydantic import Field
 
 from sc_sionna.experiments.catalogue.entry import Decibels, Entry, Options, Run
 from sc_sionna.experiments.content import ContentSettings, as_markdown
-from sc_sionna.settings import Settings
+from sc_sionna.settings import LARGEST, Settings
 from sc_sionna.sweep import Record
 
 
@@ -14,8 +14,8 @@ class Own(Settings):
     """SNRs, and the effort of the decoder of frozen indices."""
 
     snr_db: Decibels = Field((3.0, 18.0), description="SNRs in dB, a,b,c")
-    train_images: int = Field(10_000, ge=1, description="training images of the decoder of frozen indices")
-    epochs: int = Field(4, ge=1, description="its epochs")
+    train_images: int = Field(10_000, ge=1, le=LARGEST, description="training images of the decoder of frozen indices")
+    epochs: int = Field(4, ge=1, le=1000, description="its epochs")
 
 
 def runs(options: Options, own: Own) -> list[Run]:

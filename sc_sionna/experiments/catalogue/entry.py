@@ -7,10 +7,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple, TypeVar
 
+from pydantic import Field
+
 from sc_sionna.experiments.base import Experiment, SweepSettings
 from sc_sionna.experiments.registry import KINDS
 from sc_sionna.schemes import SCHEME_NAMES, SchemeSpec, specs, trained_schemes
-from sc_sionna.settings import Settings
+from sc_sionna.settings import Decibel, Settings
 from sc_sionna.sweep import Record
 
 T = TypeVar("T")
@@ -18,8 +20,8 @@ QUICK_IMAGES = 128
 # Where the plain masked VQ-VAE has lost most of its accuracy; other data sets take that of CIFAR-10
 EPSILON = {"digits": 0.05, "cifar10": 8 / 255}
 # Types of own options that a command line reads in a form of its own; empty for the default of the experiment
-Decibels = Annotated[tuple[float, ...], "decibels"]  # START:STOP:STEP or a,b,c
-Numbers = Annotated[tuple[float, ...], "numbers"]  # a,b,c
+Decibels = Annotated[tuple[Decibel, ...], "decibels"]  # START:STOP:STEP or a,b,c
+Numbers = Annotated[tuple[Annotated[float, Field(ge=-10_000, le=10_000)], ...], "numbers"]  # a,b,c
 FULL_RANGE = tuple(float(snr_db) for snr_db in range(-9, 19, 3))
 COARSE_RANGE = (-9.0, 0.0, 9.0, 18.0)
 TESTED = frozenset({"dataset", "systems", "max_images", "data_dir", "weights"})  # options of what runs on test images

@@ -9,13 +9,14 @@ from pydantic import Field
 from sc_sionna.experiments.catalogue.accuracy import Attack, accuracy_settings, drawn_by, print_summary, source_threats
 from sc_sionna.experiments.catalogue.entry import Entry, Numbers, Options, Run
 from sc_sionna.figures.curves import plot_task_vs
+from sc_sionna.settings import Decibel
 from sc_sionna.sweep import Record
 
 
 class Own(Attack):
     """One SNR and several strengths of the attack."""
 
-    snr_db: float = Field(18.0, description="the SNR in dB")
+    snr_db: Decibel = Field(18.0, description="the SNR in dB")
     epsilons: Numbers = Field((), description="values of ε, a,b,c; default 0,0.02,0.05,0.1")
 
 

@@ -10,13 +10,14 @@ from sc_sionna.experiments.catalogue.accuracy import Attack, accuracy_settings, 
 from sc_sionna.experiments.catalogue.entry import Entry, Numbers, Options, Run
 from sc_sionna.figures.curves import plot_task_vs
 from sc_sionna.schemes import SchemeSpec
+from sc_sionna.settings import Decibel
 from sc_sionna.sweep import PointRecord, Record
 
 
 class Own(Attack):
     """One SNR, ratios, and strengths of the attack."""
 
-    snr_db: float = Field(18.0, description="the SNR in dB")
+    snr_db: Decibel = Field(18.0, description="the SNR in dB")
     ratios: Numbers = Field((), description="reserving ratios above 0, a,b,c; default 0.25,0.5,0.75,1")
     epsilons: Numbers = Field((), description="values of ε, a,b,c; default 0,0.03,0.05,0.1")
 

@@ -11,7 +11,7 @@ from sc_sionna.attacks.threats import air_threat
 from sc_sionna.experiments.catalogue.accuracy import accuracy_settings, drawn_by, print_summary
 from sc_sionna.experiments.catalogue.entry import Decibels, Entry, Options, Run
 from sc_sionna.figures.curves import plot_task_vs
-from sc_sionna.settings import Settings
+from sc_sionna.settings import Decibel, Settings
 from sc_sionna.sweep import Record
 
 PANELS = {"over-the-air": "semantic noise over the air", "gaussian": "Gaussian noise of the same power"}
@@ -20,9 +20,9 @@ PANELS = {"over-the-air": "semantic noise over the air", "gaussian": "Gaussian n
 class Own(Settings):
     """One SNR, ratios, and what the attacker has."""
 
-    snr_db: float = Field(18.0, description="the SNR in dB")
+    snr_db: Decibel = Field(18.0, description="the SNR in dB")
     ssnr_db: Decibels = Field((), description="ratios in dB, START:STOP:STEP or a,b,c; default -5:20:5")
-    samples: int = Field(256, ge=1, description="received signals that the attacker has collected")
+    samples: int = Field(256, ge=1, le=1_000_000, description="received signals that the attacker has collected")
     channel: str = Field("rayleigh", description="the attacker's channel: rayleigh or identity")
 
 

@@ -7,7 +7,7 @@ from pydantic import Field
 from sc_sionna.experiments.activation import ActivationSettings
 from sc_sionna.experiments.catalogue.entry import Entry, Options, Run
 from sc_sionna.figures.maps import frequencies, uniformity
-from sc_sionna.settings import Settings
+from sc_sionna.settings import Decibel, Settings
 from sc_sionna.sweep import Record
 
 SYSTEMS = ("masked-vqvae", "masked-vqvae+fim", "masked-vqvae+fim+at")
@@ -16,10 +16,10 @@ SYSTEMS = ("masked-vqvae", "masked-vqvae+fim", "masked-vqvae+fim+at")
 class Own(Settings):
     """The attack, and where features are looked at."""
 
-    epsilon: float = Field(0.05, description="ε of the semantic noise, pixels in [0, 1]")
-    steps: int = Field(10, ge=1, description="steps K of Eq. (7)")
-    layer: int | None = Field(None, ge=0, description="encoder block, from 0; default the last with a FIM")
-    snr_db: float = Field(18.0, description="the SNR that the FIMs are told, in dB")
+    epsilon: float = Field(0.05, ge=0, le=1, description="ε of the semantic noise, pixels in [0, 1]")
+    steps: int = Field(10, ge=1, le=100_000, description="steps K of Eq. (7)")
+    layer: int | None = Field(None, ge=0, lt=64, description="encoder block, from 0; default the last with a FIM")
+    snr_db: Decibel = Field(18.0, description="the SNR that the FIMs are told, in dB")
 
 
 def runs(options: Options, own: Own) -> list[Run]:

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from sc_sionna.experiments.audit_settings import EFFORT, AuditSettings
 from sc_sionna.experiments.catalogue.entry import Entry, Options, Run
-from sc_sionna.settings import Settings
+from sc_sionna.settings import Decibel, Settings
 from sc_sionna.sweep import Record
 
 IMAGES, QUICK_IMAGES = 64, 16
@@ -18,8 +18,8 @@ QUICK: dict[str, Any] = {"steps": 5, "draws": 4, "queries": 30}
 class Own(Settings):
     """Where and how strongly schemes are attacked."""
 
-    epsilon: float = Field(0.05, description="ε of the ℓ∞ ball, pixels in [0, 1]")
-    snr_db: float = Field(18.0, description="the SNR in dB")
+    epsilon: float = Field(0.05, ge=0, le=1, description="ε of the ℓ∞ ball, pixels in [0, 1]")
+    snr_db: Decibel = Field(18.0, description="the SNR in dB")
 
 
 def runs(options: Options, own: Own) -> list[Run]:

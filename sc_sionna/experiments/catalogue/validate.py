@@ -6,7 +6,7 @@ from pydantic import Field
 
 from sc_sionna.experiments.catalogue.entry import Entry, Options, Run
 from sc_sionna.experiments.validation import ValidationSettings, failed_checks
-from sc_sionna.settings import Settings
+from sc_sionna.settings import LARGEST, Settings
 from sc_sionna.sweep import Record
 
 
@@ -14,7 +14,7 @@ class Own(Settings):
     """The size of the samples."""
 
     scale: float = Field(1.0, ge=0.01, le=100, description="sample size relative to the default")
-    seed: int = Field(1, ge=0, description="the run seed")
+    seed: int = Field(1, ge=0, le=LARGEST, description="the run seed")
 
 
 def runs(options: Options, own: Own) -> list[Run]:

@@ -24,7 +24,7 @@ def ascent_direction(gradient: Any, norm: Norm) -> Any:
     """
     gradient = ops.where(ops.isfinite(gradient), gradient, ops.zeros_like(gradient))
     if norm == "linf":
-        return ops.sign(gradient)
+        return ops.sign(gradient)  # Eq. (6), times ε or α where it is called
     norms = _norms(gradient)
     inverse = ops.where(norms > 0, 1.0 / ops.where(norms > 0, norms, ops.ones_like(norms)), ops.zeros_like(norms))
     return gradient * ops.cast(inverse, "float32")
@@ -36,11 +36,11 @@ def project(images: Any, clean: Any, epsilon: Any, norm: Norm) -> Any:
     epsilon = ops.convert_to_tensor(epsilon, dtype="float64")
     if norm == "linf":
         limit = ops.cast(epsilon, noise.dtype)
-        noise = ops.minimum(ops.maximum(noise, -limit), limit)
+        noise = ops.minimum(ops.maximum(noise, -limit), limit)  # Eq. (4b), p = ∞
     else:
         norms = _norms(noise)
         scale = ops.minimum(epsilon / ops.maximum(norms, 1e-30), 1.0)
-        noise = noise * ops.cast(scale, "float32")
+        noise = noise * ops.cast(scale, "float32")  # Eq. (4b), p = 2
     return ops.clip(clean + noise, 0.0, 1.0)
 
 

@@ -96,7 +96,8 @@ class Objective:
     def mean_losses(self, images: Any, labels: Any, reference: Any, *draw: Any) -> Any:
         """Loss of each image ``[B]``, float32."""
         outputs = self.victim.outputs(self._repeat(images), *draw)
-        return self._mean(ops.cast(self.loss(outputs, self._repeat(labels), self._repeat(reference)), "float32"))
+        loss = self.loss(outputs, self._repeat(labels), self._repeat(reference))  # Eq. (4a)
+        return self._mean(ops.cast(loss, "float32"))
 
     def losses_and_gradient(self, images: Any, labels: Any, reference: Any, *draw: Any) -> tuple[Any, Any]:
         """Loss of each image ``[B]`` and its gradient ``[B, H, W, 3]``. UserError where there is none."""
@@ -106,7 +107,7 @@ class Objective:
             return ops.sum(losses), losses
 
         try:
-            (_, losses), gradient = value_and_input_grad(total, images)
+            (_, losses), gradient = value_and_input_grad(total, images)  # Eq. (5): its two terms, L(s) and ∇L(s)
         except RuntimeError as error:  # PyTorch raises where TensorFlow returns None
             if "require grad" in str(error) or "not have been used" in str(error):
                 raise UserError(NO_GRADIENT) from None

@@ -1,4 +1,4 @@
-"""Sample-independent semantic noise at the receiver (Eq. 8 and Algorithm 1): one Δx for every image.
+"""Sample-independent semantic noise at the receiver, Eq. (8) and Algorithm 1: one Δx for every image.
 
 Complex numbers live on the host; only the gradient of the receiver runs in the Keras backend, on real and imaginary parts.
 """
@@ -115,21 +115,21 @@ class OverTheAirAttack:
         gradient = compile_function(lambda y, *rest: _loss_and_gradient(loss, y, rest))
         delta = np.zeros((len(received), self.num_uses, self.num_ant), np.complex128)
         y, losses = received.astype(np.complex128), []
-        for _ in range(self.settings.steps):
+        for _ in range(self.settings.steps):  # Algorithm 1, lines 3 to 7, for all samples n at once
             value, slope = gradient(np.stack([y.real, y.imag], -1).astype(np.float32), *inputs)
             slope = ops.convert_to_numpy(slope).astype(np.float64)
             losses.append(float(ops.convert_to_numpy(value)))
             step = np.einsum("nra,nur->nua", h.conj(), slope[..., 0] + 1j * slope[..., 1])
-            step *= self.epsilon * self.settings.alpha / np.maximum(_norm(step), 1e-30)
-            y = y + np.einsum("nra,nua->nur", h, step)
-            delta = delta + step
+            step *= self.epsilon * self.settings.alpha / np.maximum(_norm(step), 1e-30)  # line 4: α δ_norm
+            y = y + np.einsum("nra,nua->nur", h, step)  # line 5
+            delta = delta + step  # line 6
         if not np.any(delta):
             raise UserError("over-the-air attack: the receiver has no gradient; attack a system with a learned decoder")
         total = np.zeros((1, self.num_uses, self.num_ant), np.complex128)
         moved = _norm(delta)[:, 0, 0] > 0  # a signal that is decoded beyond doubt says nothing
         for direction in delta[moved] / _norm(delta[moved]):
-            total = total + self.settings.rho * self.epsilon * direction
-            total = total * (self.epsilon / _norm(total))
+            total = total + self.settings.rho * self.epsilon * direction  # line 8
+            total = total * (self.epsilon / _norm(total))  # line 9
         self._set(total[0])
         return losses[-1] - losses[0]
 
@@ -139,7 +139,7 @@ class OverTheAirAttack:
     def __call__(self, batch_size: int, generator: np.random.Generator) -> np.ndarray:
         """H_a Δx for a batch, complex64 ``[B, U, rx]``."""
         h = self.draw_channel(batch_size, generator)
-        return np.einsum("bra,ua->bur", h, self.noise).astype(np.complex64)
+        return np.einsum("bra,ua->bur", h, self.noise).astype(np.complex64)  # Eq. (8): H_a Δx
 
     def realised_ssnr_db(self, interference: np.ndarray) -> float:
         """Signal power over the power of what was really added, in dB."""

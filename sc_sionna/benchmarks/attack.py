@@ -80,7 +80,7 @@ def bench_attack(quick: bool = False, seed: int = 1) -> AttackBench:
     # the results are read in each, so that no work is still under way when the clock is
     runs: dict[str, Callable[[np.random.Generator], Any]] = {
         PASS: lambda g: ops.convert_to_numpy(passes(*drawn(g))[1][-1]),
-        TRAINING: lambda g: step(images, *drawn(g))[1],
+        TRAINING: lambda g: step(images, lambda: images, lambda _: drawn(g)[1:])[1],
         ATTACK: lambda g: attack.craft(images, labels, g),
     }
 
@@ -94,7 +94,7 @@ def bench_attack(quick: bool = False, seed: int = 1) -> AttackBench:
 def format_attack(bench: AttackBench) -> str:
     """The measurements as a Markdown table with the goal."""
     lines = [
-        f"Source attack (Eq. 7) on the masked VQ-VAE of the digits, {BATCH} images a step, medians of {bench.repetitions} "
+        f"Source attack, Eq. (7), on the masked VQ-VAE of the digits, {BATCH} images a step, medians of {bench.repetitions} "
         "interleaved repetitions",
         "",
         "| | ms | steps per second | times the training steps | forward and backward passes |",

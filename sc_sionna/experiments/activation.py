@@ -151,7 +151,7 @@ class ActivationExperiment(Experiment):
         layer = self.settings.layer
         return {
             "schemes": {name: self._scheme(name) for name in self.settings.systems},
-            "activation": f"|mean of the token| (Eq. 13) after encoder block {layer} and its FIM, all patches kept",
+            "activation": f"|mean of the token|, Eq. (13), after encoder block {layer} and its FIM, all patches kept",
             "threshold": "median over clean images and features, by scheme",
         }
 

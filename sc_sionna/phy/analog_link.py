@@ -46,7 +46,7 @@ class AnalogLink(Block):
         y, w, no_eff = self._propagate(x, snr_db, seed)
         interference = interference_of_link(interference, tuple(y.shape))
         if interference is not None:
-            y = y + interference
+            y = y + interference  # Eq. (8)
         return tf.squeeze(tf.matmul(w, y[..., None]), -1), no_eff
 
     def received(self, x: Any, snr_db: Any, seed: Any) -> tuple[tf.Tensor, tf.Tensor]:
@@ -61,5 +61,6 @@ class AnalogLink(Block):
         _, g, w, no_eff = self.mimo.draw(batch_size, no, seed)
         realisation = self.mimo.realisation_of(tf.range(self.mimo.num_uses))
         g, w, no_eff = (tf.gather(t, realisation, axis=1) for t in (g, w, no_eff))  # [B, U, ...]
-        y = tf.squeeze(tf.matmul(g, x[..., None]), -1) + tf.transpose(self.mimo.noise(batch_size, no, seed), [1, 0, 2])
+        noise = tf.transpose(self.mimo.noise(batch_size, no, seed), [1, 0, 2])
+        y = tf.squeeze(tf.matmul(g, x[..., None]), -1) + noise  # Eq. (2)
         return y, w, no_eff

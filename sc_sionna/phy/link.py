@@ -90,10 +90,10 @@ class DigitalLink(Block):
             g, w, no_eff = (tf.gather_nd(t, where) for t in (g, w, no_eff))  # [M, U, ...]
             y = tf.squeeze(tf.matmul(g, x[..., None]), -1)  # [M, U, rx]
         noise = self.mimo.noise(batch_size, no, seed)
-        y = y + tf.gather_nd(noise, tf.stack([use, tf.broadcast_to(image[:, None], tf.shape(use))], -1))
+        y = y + tf.gather_nd(noise, tf.stack([use, tf.broadcast_to(image[:, None], tf.shape(use))], -1))  # Eq. (2)
         if interference is not None:
             full = tf.broadcast_to(interference, [batch_size, self.framing.num_channel_uses, self.settings.num_rx_ant])
-            y = y + tf.gather_nd(full, tf.stack([tf.broadcast_to(image[:, None], tf.shape(use)), use], -1))
+            y = y + tf.gather_nd(full, tf.stack([tf.broadcast_to(image[:, None], tf.shape(use)), use], -1))  # Eq. (8)
         return h, y, w, no_eff
 
     def _over_the_air(self, *inputs: Any) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor]:

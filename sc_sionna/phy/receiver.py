@@ -157,6 +157,7 @@ class Receiver(Block):
         return x_hat, tf.reshape(llr, [-1, self.transmitter.framing.n]), no_eff
 
     def call(self, llr: tf.Tensor) -> Decoded:
+        # Eq. (3): g2, behind the filter and the demapper of llrs
         values = np.asarray(llr)
         if self.transmitter.encoder is None:
             bits, erased = (values > 0).astype(np.int32), (values == 0).any(axis=1)

@@ -71,4 +71,4 @@ class Transmitter(Object):
             self._points,
             symbols,
         )
-        return symbols.reshape(len(bits), framing.uses_per_block, self.settings.num_streams)
+        return symbols.reshape(len(bits), framing.uses_per_block, self.settings.num_streams)  # Eq. (1): f2

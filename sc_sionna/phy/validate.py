@@ -22,7 +22,7 @@ from sc_sionna.settings import LinkSettings
 MAX_Z = 4.0
 _settings: Callable[..., LinkSettings] = LinkSettings  # type checkers take Field's positional defaults for required
 # Average bit error rate of Gray QAM with nearest-point decisions = Σ weight · Q(step · sqrt(Es/N0)); Cho and Yoon 2002,
-# doi:10.1109/TCOMM.2002.800818, Eq. (9), (14) and (16)
+# doi:10.1109/TCOMM.2002.800818, (9), (14) and (16)
 GRAY_QAM = {
     "qpsk": ((1.0, 1.0),),
     "16qam": ((3 / 4, sqrt(1 / 5)), (2 / 4, 3 * sqrt(1 / 5)), (-1 / 4, 5 * sqrt(1 / 5))),
@@ -49,7 +49,7 @@ def ber_rayleigh_mrc(modulation: str, snr_db: float, branches: int) -> float:
     """The same over 1×L Rayleigh fading with maximum-ratio combining, ``snr_db`` per branch.
 
     Each E[Q(a·sqrt(γ))] with γ the sum of L exponential branches of mean SNR Γ is, with μ = sqrt(c / (1 + c)) and
-    c = a²·Γ/2 (Proakis and Salehi 2008, Eq. 13.4-15):  ((1-μ)/2)^L · Σ_{l<L} C(L-1+l, l) · ((1+μ)/2)^l.
+    c = a²·Γ/2 (Proakis and Salehi 2008, (13.4-15)):  ((1-μ)/2)^L · Σ_{l<L} C(L-1+l, l) · ((1+μ)/2)^l.
     """
     mean_snr, total = 1.0 / float(noise_variance(snr_db)), 0.0
     for weight, step in GRAY_QAM[modulation]:

@@ -1,4 +1,4 @@
-"""The discrete codebook: vector quantiser (Eq. 11 and 12), its use, and measures against collapse."""
+"""The discrete codebook: vector quantiser, Eq. (11) and (12), its use, and measures against collapse."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ class Codebook(layers.Layer):
 
     def encode(self, features: Any) -> Any:
         """Eq. (11): features ``[B, N, D]`` to indices int32 ``[B, N]``."""
-        return ops.cast(ops.argmax(ops.stop_gradient(self.scores(features)), axis=-1), "int32")
+        return ops.cast(ops.argmax(ops.stop_gradient(self.scores(features)), axis=-1), "int32")  # Eq. (11)
 
     def decode(self, indices: Any) -> Any:
         """Indices ``[B, N]`` to basis vectors ``[B, N, D]``, of norm 1 with the cosine distance."""
@@ -94,6 +94,7 @@ class Codebook(layers.Layer):
     def losses_of(self, features: Any, sent_indices: Any, beta: float) -> dict[str, Any]:
         """Terms of Eq. (12): ``codebook`` = ||ng[z_e] − e_j||², ``commitment`` = β ||z_e − ng[e_j]||²."""
         sent = self.decode(sent_indices)
+        # Eq. (12): the second and the third term
         gap = ops.mean(ops.sum(ops.square(ops.stop_gradient(features) - sent), axis=-1))
         commit = ops.mean(ops.sum(ops.square(features - ops.stop_gradient(sent)), axis=-1))
         return {"codebook": gap, "commitment": beta * commit}

@@ -150,7 +150,7 @@ class SemanticCodec(keras.Model):
     def source(self, images: Any, keep: Any, snr_db: Any = None, labels: Any = None) -> dict[str, Any]:
         """Transmitter, all outputs of the model that exist before the link; ``snr_db`` may be None without FIMs."""
         s = self.settings
-        encoded = self.encoder(images, keep, snr_db, labels, details=True)
+        encoded = self.encoder(images, keep, snr_db, labels, details=True)  # Eq. (1): f1
         hidden, scores = encoded.pop("hidden"), encoded.pop("importance_logits")
         outputs = {**encoded, "features": hidden} | ({"importance_logits": scores} if scores else {})
         if s.bottleneck == "analog":
@@ -197,7 +197,7 @@ class SemanticCodec(keras.Model):
 
         Kept patches out of ``sent_mask`` are mask tokens.
         """
-        tokens = self.decoder(received, keep, snr_db, sent_mask)
+        tokens = self.decoder(received, keep, snr_db, sent_mask)  # Eq. (3): g1
         answers = {output: getattr(self, name)(tokens) for output, name in self._head_of.items()}
         return {"tokens": tokens, **answers, "image": self.reconstruct(tokens)}
 

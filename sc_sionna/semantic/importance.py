@@ -1,4 +1,4 @@
-"""The feature importance module, FIM (Sec. IV-A, Eq. 13 to 16; its ancestor: Bai et al. 2021, arXiv:2103.08307)."""
+"""The feature importance module, FIM (Sec. IV-A, Eq. (13) to (16); its ancestor: Bai et al. 2021, arXiv:2103.08307)."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class FeatureImportance(layers.Layer):
         """The weights of all positions by row of W^l: ``[C, P]`` of mean 1, or their one row ``[1, P]`` of Eq. (14)."""
         rows = ops.transpose(ops.convert_to_tensor(self.matrix.kernel)[1:])  # [C, P]
         if not self.by_class:
-            rows = ops.mean(rows, axis=0, keepdims=True)
+            rows = ops.mean(rows, axis=0, keepdims=True)  # Eq. (14)
         return self.num_patches * keras.activations.softmax(rows, axis=-1)
 
     def scores(self, tokens: Any, keep: Any, snr_db: Any) -> Any:
@@ -69,7 +69,7 @@ class FeatureImportance(layers.Layer):
         scale, gain, offset = (ops.take(v, keep, axis=0) for v in (self.scale, self.snr_gain, self.offset))
         active = ops.relu(scale * pooled + gain * snr + offset)
         placed = scatter_kept(active[..., None], keep, ops.zeros((1,)), self.num_patches)[..., 0]  # [B, P]
-        return self.matrix(ops.concatenate([snr, placed], axis=-1))
+        return self.matrix(ops.concatenate([snr, placed], axis=-1))  # Eq. (15): W f̂, whose softmax is p^l
 
     def call(
         self, tokens: Any, keep: Any, snr_db: Any, labels: Any = None, training: bool | None = None

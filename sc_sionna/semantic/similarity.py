@@ -16,13 +16,13 @@ def cosine_similarity(features: Any) -> Any:
 
 
 def similarity_loss(features: Any) -> Any:
-    """L_s = −‖FᵀF‖ / N, mean over the images (Eq. 17): from −1, all features alike, to −1/√N, all orthogonal.
+    """L_s = −‖FᵀF‖ / N, mean over the images, Eq. (17): from −1, all features alike, to −1/√N, all orthogonal.
 
     The norm is Frobenius', which the paper's notation gives to matrices: the root of the summed squares of all
     similarities. The division by N, its largest value, keeps the weight of the term independent of the masking ratio.
     """
     similarity = cosine_similarity(features)
-    return -ops.mean(ops.sqrt(ops.sum(ops.square(similarity), axis=(1, 2)))) / similarity.shape[-1]
+    return -ops.mean(ops.sqrt(ops.sum(ops.square(similarity), axis=(1, 2)))) / similarity.shape[-1]  # Eq. (17)
 
 
 def first_similar(features: Any, delta: float, sent_mask: Any = None) -> Any:

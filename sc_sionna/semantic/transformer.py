@@ -1,4 +1,4 @@
-"""Position embedding and the pre-norm ViT block (Dosovitskiy et al. 2021, arXiv:2010.11929, Eq. 1-3)."""
+"""Position embedding and the pre-norm ViT block (Dosovitskiy et al. 2021, arXiv:2010.11929, (1) to (3))."""
 
 from __future__ import annotations
 

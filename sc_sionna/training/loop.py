@@ -1,7 +1,7 @@
 """The one training loop: masked pre-training, then the task with the channel in the loop (Algorithms 2 and 3).
 
-Every scheme runs the same steps, less what its settings leave out: semantic noise against the present weights (Eq. 7),
-kept patches, the channel's error, weight perturbation (Eq. 10), and a descent on the sum of all terms of Eq. (12), (16)
+Every scheme runs the same steps, less what its settings leave out: semantic noise against the present weights, Eq. (7),
+kept patches, the channel's error, weight perturbation, Eq. (10), and a descent on the sum of all terms of Eq. (12), (16)
 and (17), or one descent after the other on the terms that each stage of Algorithm 3 names. Randomness of an epoch comes
 from (seed, stage, epoch) alone, so a killed run goes on as if it was not.
 """
@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -119,7 +120,7 @@ class Trainer:
             loss=self.task.noise_loss,
             random_start=noise_loss(self.task.noise_loss).flat_at_clean,
         )
-        return SourceAttack(CodecVictim(self.model, self.masking, snr_db=s.snr_db), settings)
+        return SourceAttack(CodecVictim(self.model, self.masking, snr_db=s.snr_db), settings)  # Eq. (9): the inner max
 
     # ------------------------------------------------------------------ one epoch
 
@@ -139,6 +140,30 @@ class Trainer:
         epochs = share * dict(self.stages)[task]
         return min(1.0, epoch / epochs) if epochs else 1.0
 
+    def _noisy(
+        self, attack: SourceAttack | None, batch: tuple[np.ndarray, ...], generator: np.random.Generator
+    ) -> np.ndarray:
+        """Images with semantic noise against the present weights, or as they are without an attack."""
+        clean, labels = batch
+        return clean if attack is None else attack.craft(clean, labels, generator).images
+
+    def _inputs(
+        self, task: str, ramp: float, batch: tuple[np.ndarray, ...], generator: np.random.Generator, images: np.ndarray
+    ) -> tuple[np.ndarray | None, ...]:
+        """Targets, kept patches, SNRs, error and arrivals of a batch; ``images`` are those that are sent.
+
+        ramp : the share of the channel's errors that happen, growing over the first epochs
+        """
+        keep = self.masking(len(images), generator)
+        snr_db = self.channel.draw_snr(len(images), generator)
+        # masked pre-training is error-free: with the channel in it the encoder settles on means
+        error = self.channel.error(images, keep, snr_db, generator, error_free=task == "reconstruct")
+        if ramp < 1.0 and error is not None:
+            error *= generator.random(error.shape) < ramp
+        dropout = self.settings.token_dropout if task == "classify" else 0.0
+        arrived = random_arrivals(len(images), keep.shape[1], dropout, generator)
+        return self.task.targets(*batch), keep, snr_db, error, arrived
+
     def _epoch(self, step: Callable[..., Any], task: str, epoch: int, quantise: bool = True) -> dict[str, Any]:
         generator = rng.generator(self.settings.seed, "epoch", task, epoch)
         sums: dict[str, float] = {}
@@ -151,18 +176,10 @@ class Trainer:
             attack = self.attack.at(
                 self.settings.attack_epsilon * self._ramp(self.settings.epsilon_warmup, task, epoch + 1)
             )
-        for clean, labels in self._batches(generator):
-            images = clean if attack is None else attack.craft(clean, labels, generator).images
-            labels = self.task.targets(clean, labels)
-            keep = self.masking(len(images), generator)
-            snr_db = self.channel.draw_snr(len(images), generator)
-            # masked pre-training is error-free: with the channel in it the encoder settles on means
-            error = self.channel.error(images, keep, snr_db, generator, error_free=task == "reconstruct")
-            if ramp < 1.0 and error is not None:
-                error *= generator.random(error.shape) < ramp
-            dropout = self.settings.token_dropout if task == "classify" else 0.0
-            arrived = random_arrivals(len(images), keep.shape[1], dropout, generator)
-            (terms, indices, batch_features), finite = step(clean, images, labels, keep, snr_db, error, arrived)
+        for batch in self._batches(generator):
+            craft = partial(self._noisy, attack, batch, generator)
+            draw = partial(self._inputs, task, ramp, batch, generator)
+            (terms, indices, batch_features), finite = step(batch[0], craft, draw)
             for name, value in terms.items():
                 sums[name] = sums.get(name, 0.0) + float(value)
             if indices is not None:

@@ -1,4 +1,4 @@
-"""The loss of every stage as named terms; their sum is what is minimised (Eq. 12)."""
+"""The loss of every stage as named terms; their sum is what is minimised, Eq. (12) and (16)."""
 
 from __future__ import annotations
 
@@ -45,9 +45,9 @@ def task_losses(
     """
     s = model.settings
     if task == "classify":
-        terms = {"task": make_task(s).loss(outputs, labels, smoothing)}
+        terms = {"task": make_task(s).loss(outputs, labels, smoothing)}  # Eq. (12) and Eq. (16), the first term
         scores = outputs.get("importance_logits", [])
-        if scores:
+        if scores:  # Eq. (15) for each FIM, and their mean times γ: the second term of Eq. (16)
             terms["importance"] = s.importance.weight * sum(mean_cross_entropy(p, labels, smoothing) for p in scores)
             terms["importance"] /= len(scores)
         if reconstruction_weight:

@@ -35,7 +35,7 @@ def perturbed(variables: Sequence[Any], gradients: Sequence[Any], gamma: float) 
         for variable, gradient in chosen:
             size = ops.norm(gradient)
             usable = ops.logical_and(ops.isfinite(size), size > 0)
-            step = gamma * ops.norm(variable.value) / ops.where(usable, size, 1.0)
+            step = gamma * ops.norm(variable.value) / ops.where(usable, size, 1.0)  # Eq. (10b) with equality
             # the gradient itself is masked too: 0 · inf is not a number
             direction = ops.where(usable, gradient, ops.zeros_like(gradient))
             variable.assign_add(ops.cast(step * direction, variable.dtype))

@@ -1,12 +1,12 @@
-"""One training step: a descent on all losses at once, or the stages of Algorithm 3 in the paper's order.
+"""One training step: Algorithm 2 alone, on the sum of all losses, or the stages of Algorithm 3 in the paper's order.
 
-The stages follow each other on every batch, with the same mask and the same error of the channel, and share one optimiser:
-its running moments are those of all three.
+:func:`make_step` has both algorithms line by line. The stages follow each other on every batch, with the same mask and
+the same error of the channel, and share one optimiser: its running moments are those of all three.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from keras import ops
@@ -35,13 +35,27 @@ class Stage(NamedTuple):
 
 JOINT = (Stage(None, noisy=True, perturbed=True),)
 ALGORITHM_3 = (
-    # line 2, Algorithm 2: semantic noise, weight perturbation, descent on the task's loss
+    # Algorithm 3, line 2: Algorithm 2 with the task's loss
     Stage(("task",), noisy=True, perturbed=True),
-    # line 4, Eq. (12) on s, with the term of Sec. IV-B3 and the reconstruction that keeps content in the code
+    # Algorithm 3, line 4: Eq. (12) on s, with the term of Sec. IV-B3 and the reconstruction that keeps content in the code
     Stage(("task", "reconstruction", "codebook", "commitment", "orthogonality"), noisy=False, perturbed=False),
-    # line 5, Eq. (16) on s', and Eq. (17)
+    # Algorithm 3, line 5: Eq. (16) on s', and Eq. (17)
     Stage(("task", "importance", "similarity"), noisy=True, perturbed=False),
 )
+
+
+class Descent(NamedTuple):
+    """The compiled parts of a :class:`Stage`; inputs are ``(images, labels, keep, snr_db, error, arrived=None)``.
+
+    gradients : inputs to ``(named terms, indices, features), finite, gradients``, a gradient for each trainable variable
+    apply : one step of the optimiser along gradients
+    whole : both at once, inputs to ``(named terms, indices, features), finite``
+    """
+
+    stage: Stage
+    gradients: Callable[..., Any]
+    apply: Callable[[Any], None]
+    whole: Callable[..., Any]
 
 
 def stages_of(settings: TrainSettings, task: str) -> tuple[Stage, ...]:
@@ -52,32 +66,49 @@ def stages_of(settings: TrainSettings, task: str) -> tuple[Stage, ...]:
 def make_step(
     model: SemanticCodec, settings: TrainSettings, task: str, optimizer: Any, quantise: bool = True, workers: int = 1
 ) -> Callable[..., Any]:
-    """``step(clean, noisy, labels, keep, snr_db, error, arrived=None) -> (named terms, indices, features), finite``.
+    """``step(clean, craft, draw) -> (named terms, indices, features), finite``: one batch of Algorithm 2 or 3.
 
-    ``finite`` is 1, or 0 where a descent was skipped because its loss or its gradient was not a finite number.
-    ``arrived`` bool ``[B, N]`` says which features are received, None that all are. Without ``quantise`` they are received
-    as they are, past codebook and channel, and ``indices`` is None. ``workers`` parts of a batch are computed side by side.
+    ``clean`` : images ``[B, H, W, 3]`` in [0, 1]
+    ``craft()`` : the same images with semantic noise against the present weights, or without any
+    ``draw(noisy)`` : labels, kept patches, SNRs, the channel's error, and where not all features are received ``arrived``,
+    bool ``[B, N]``. They are drawn once, and every stage takes the same.
+
+    ``finite`` is 1, or 0 where a descent was skipped because its loss or its gradient was not a finite number. Without
+    ``quantise`` features are received as they are, past codebook and channel, and ``indices`` is None. ``workers`` parts of
+    a batch are computed side by side.
     """
-    descents = [
-        _descent(model, settings, task, optimizer, stage, quantise, workers) for stage in stages_of(settings, task)
-    ]
+    descents = [_descent(model, settings, task, optimizer, s, quantise, workers) for s in stages_of(settings, task)]
+    variables = model.trainable_variables
+    gamma = settings.weight_perturbation if task == "classify" else 0.0
 
-    def step(clean: Any, noisy: Any, *inputs: Any) -> Any:
-        found: dict[str, Any] = {}
+    def step(clean: Any, craft: Callable[[], Any], draw: Callable[[Any], Sequence[Any]]) -> Any:
+        terms: dict[str, Any] = {}
         all_finite, last = 1.0, [None, None]
-        for noisy_images, descend in descents:
-            (terms, *last), finite = descend(noisy if noisy_images else clean, *inputs)
-            found |= terms
+        # Algorithm 2, line 2: semantic noise s' by Eq. (7), the inner maximum of Eq. (9), with θ and ν fixed
+        noisy = craft()
+        inputs = draw(noisy)  # Algorithm 3, line 3: the masks, and what else is drawn
+        for stage, gradients, apply, whole in descents:
+            images = noisy if stage.noisy else clean
+            if stage.perturbed and gamma:
+                # Algorithm 2, line 3: ν from one forward and backward pass at θ, Eq. (10)
+                _, _, ascent = gradients(images, *inputs)
+                # Algorithm 2, line 4: θ along the gradient at θ + ν, on s'
+                with perturbed(variables, ascent, gamma):
+                    (found, *last), finite, descent = gradients(images, *inputs)
+                apply(descent)
+            else:
+                (found, *last), finite = whole(images, *inputs)
+            terms |= found
             all_finite = min(all_finite, float(finite))
-        return (found, *last), all_finite
+        return (terms, *last), all_finite
 
     return step
 
 
 def _descent(
     model: SemanticCodec, settings: TrainSettings, task: str, optimizer: Any, stage: Stage, quantise: bool, workers: int
-) -> tuple[bool, Callable[..., Any]]:
-    """Whether a stage takes the images with noise, and its descent ``(images, labels, keep, snr_db, error, arrived)``."""
+) -> Descent:
+    """A stage's loss, its gradients and the optimiser's step, compiled."""
     variables, logged = model.trainable_variables, make_task(model.settings).logged
     weights = settings.label_smoothing, settings.reconstruction_weight
 
@@ -103,21 +134,9 @@ def _descent(
         used = [(g, v) for g, v in zip(gradients, variables, strict=True) if g is not None]
         optimizer.apply([g for g, _ in used], [v for _, v in used])
 
-    def plain(*inputs: Any) -> Any:
+    def whole(*inputs: Any) -> Any:
         aux, finite, gradients = gradients_of(*inputs)
         apply(gradients)
         return aux, finite
 
-    gamma = settings.weight_perturbation if task == "classify" and stage.perturbed else 0.0
-    if gamma == 0:
-        return stage.noisy, compile_function(plain)
-    compiled_gradients, compiled_apply = compile_function(gradients_of), compile_function(apply)
-
-    def at_perturbed_weights(*inputs: Any) -> Any:
-        _, _, ascent = compiled_gradients(*inputs)
-        with perturbed(variables, ascent, gamma):
-            aux, finite, gradients = compiled_gradients(*inputs)
-        compiled_apply(gradients)
-        return aux, finite
-
-    return stage.noisy, at_perturbed_weights
+    return Descent(stage, *map(compile_function, (gradients_of, apply, whole)))

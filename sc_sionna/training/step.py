@@ -139,4 +139,4 @@ def _descent(
         apply(gradients)
         return aux, finite
 
-    return Descent(stage, *map(compile_function, (gradients_of, apply, whole)))
+    return Descent(stage, compile_function(gradients_of), compile_function(apply), compile_function(whole))

@@ -12,11 +12,13 @@ def names() -> dict[str, dict[str, str]]:
     from sc_sionna.data import DATASETS
     from sc_sionna.experiments.catalogue import NAMES, find_entry
     from sc_sionna.phy.channels import CHANNELS
-    from sc_sionna.schemes import SCHEME_NAMES
+    from sc_sionna.schemes import SCHEME_NAMES, SchemeSpec
     from sc_sionna.semantic.weights import has_weights
     from sc_sionna.tasks import TASKS
 
-    trained = {name: [d for d in DATASETS if has_weights(None, d, name)] for name in SCHEME_NAMES}
+    trained = {
+        name: [d for d in DATASETS if has_weights(None, d, SchemeSpec.parse(name).stored_as)] for name in SCHEME_NAMES
+    }
     return {
         "schemes": {
             name: f"weights for {', '.join(found)}" if found else "to be trained" for name, found in trained.items()

@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 
 from sc_sionna.attacks.adaptive_settings import AdaptiveSettings
 from sc_sionna.experiments.base import SweepSettings
-from sc_sionna.schemes import SCHEME_NAMES
+from sc_sionna.schemes import PAPER_SCHEMES
 from sc_sionna.schemes.jpeg import JpegSettings
 from sc_sionna.settings import LARGEST, LinkSettings
 from sc_sionna.sweep import StopRule
@@ -22,7 +22,7 @@ class AuditSettings(SweepSettings):
     kind: Literal["robustness-audit"] = "robustness-audit"
     preset: str = Field("digits", description="the preset whose trained systems are audited")
     dataset: str = Field("digits", description="the data set of the test images")
-    systems: tuple[str, ...] = Field(SCHEME_NAMES, min_length=1, description="the systems that are audited")
+    systems: tuple[str, ...] = Field(PAPER_SCHEMES, min_length=1, description="the systems that are audited")
     epsilon: float = Field(0.05, gt=0, le=1, description="the ℓ∞ budget on the [0, 1] scale")
     snr_db: float = Field(18.0, ge=-60, le=100, description="the SNR in dB at which images are attacked and scored")
     max_images: int = Field(64, ge=2, le=LARGEST, description="the number of test images")

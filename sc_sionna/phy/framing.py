@@ -23,6 +23,8 @@ MAX_K_BELOW_THIRD = 3824  # below rate 1/3 only base graph 2 remains, which hold
 class Framing:
     """Lengths of one payload's transmission.
 
+    least_blocks : into how many blocks the payload is divided at least, whatever would fit into one
+
     Attributes
     ----------
     payload_bits, num_blocks, block_payload_bits : P, number of blocks, payload bits of a block (padding included)
@@ -35,11 +37,11 @@ class Framing:
     UserError for a payload without bits, or a block that its CRC fills alone.
     """
 
-    def __init__(self, payload_bits: int, settings: LinkSettings) -> None:
+    def __init__(self, payload_bits: int, settings: LinkSettings, least_blocks: int = 1) -> None:
         if payload_bits < 1:
             raise UserError(f"payload_bits = {payload_bits}: a link carries at least 1 bit; check the source")
         self.payload_bits = int(payload_bits)
-        self.settings = settings
+        self.settings, self._least_blocks = settings, least_blocks
         self._bits_per_use = settings.bits_per_symbol * settings.num_streams
         if settings.coded:
             self.num_blocks, self.k, self.n = self._segment(settings.max_block_bits)
@@ -61,7 +63,7 @@ class Framing:
             raise UserError(
                 f"max_block_bits = {max_k}: {self.settings.crc} leaves no room for payload; set at least {crc_bits + 1}"
             )
-        num_blocks = ceil(self.payload_bits / (max_k - crc_bits))
+        num_blocks = max(ceil(self.payload_bits / (max_k - crc_bits)), self._least_blocks)
         k = max(ceil(self.payload_bits / num_blocks) + crc_bits, MIN_K)
         n = self._whole_uses(ceil(round(k / self.settings.coderate, 6)))
         return num_blocks, max(k, ceil(n * MIN_RATE[0] / MIN_RATE[1])), n

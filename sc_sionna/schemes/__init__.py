@@ -15,10 +15,11 @@ from sc_sionna.schemes.jpeg_ldpc import JpegLdpcScheme
 from sc_sionna.schemes.jscc import JsccScheme
 from sc_sionna.schemes.masked_vqvae import MaskedVqvaeScheme
 from sc_sionna.schemes.registry import REGISTRY, scheme_class
-from sc_sionna.schemes.spec import SCHEME_NAMES, SchemeSpec, Spec, as_spec, parse_schemes, specs
+from sc_sionna.schemes.spec import PAPER_SCHEMES, SCHEME_NAMES, SchemeSpec, Spec, as_spec, parse_schemes, specs
 
 __all__ = [
     "CHANGEABLE",
+    "PAPER_SCHEMES",
     "REGISTRY",
     "SCHEME_NAMES",
     "AirSurface",

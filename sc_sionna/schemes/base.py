@@ -35,6 +35,7 @@ CHANGEABLE = (
     "importance.form",
     "similarity.threshold",
 )
+SOURCE = "source"  # the group of a conventional source codec's settings, which are no settings of the network
 CHUNK = 128  # images per forward pass; parts are padded to it so that one graph serves them all
 
 
@@ -99,7 +100,7 @@ class Surroundings:
 
     def codec(self, spec: SchemeSpec) -> SemanticCodec:
         """The codec with the stored weights that a scheme names, and its overrides."""
-        return load_codec(self.preset, spec.stored_as, spec.folder(self.weights), spec.overrides)[0]
+        return load_codec(self.preset, spec.stored_as, spec.folder(self.weights), spec.codec_overrides)[0]
 
 
 class Scheme(Protocol):
@@ -118,8 +119,11 @@ class Scheme(Protocol):
         Whether ``air_surface`` has a gradient at the receiver, which Algorithm 1 needs.
     trained
         Whether stored weights belong to it; their SHA-256 is then in the record.
+    weights_of
+        The scheme whose weights it takes, where they are not its own; a class may leave it out.
     changeable
-        Settings of its codec, as ``group.name``, that may be changed at test time: no weight's shape depends on them.
+        Settings of its codec, as ``group.name``, that may be changed at test time: no weight's shape depends on them. Those
+        of a conventional source codec have the group ``source``.
     random
         Whether the pass that ``victim`` offers draws anything, masks for example. An attack averages its gradients over
         several draws only where there is something to draw.

@@ -49,7 +49,7 @@ def load_scheme_codec(
 ) -> tuple[SemanticCodec, Preset]:
     """The codec of a scheme with its stored weights, and its settings."""
     spec = as_spec(scheme)
-    return load_codec(preset, spec.stored_as, spec.folder(weights), spec.overrides)
+    return load_codec(preset, spec.stored_as, spec.folder(weights), spec.codec_overrides)
 
 
 def describe_scheme(
@@ -68,7 +68,7 @@ def describe_scheme(
     if not spec.scheme_class.trained:
         return make_preset(preset, SCHEME_NAMES[0]), {"sha256": None}
     found, description = read_description(spec.folder(weights), preset, spec.stored_as)
-    return found.with_(codec=found.codec.with_(**spec.overrides)), description
+    return found.with_(codec=found.codec.with_(**spec.codec_overrides)), description
 
 
 def make_scheme(

@@ -12,10 +12,11 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from sc_sionna.core import strict_json
 from sc_sionna.core.errors import UserError
-from sc_sionna.schemes.base import Scheme
+from sc_sionna.schemes.base import SOURCE, Scheme
 from sc_sionna.schemes.registry import REGISTRY, scheme_class
 from sc_sionna.semantic.weights import PACKAGED
 from sc_sionna.settings import Settings, merged
+from sc_sionna.settings.presets import SCHEMES
 
 FORM = "write SCHEME, SCHEME@VARIANT or SCHEME[setting=value,...]"
 ADVERSARIAL = "+at"
@@ -55,8 +56,8 @@ class SchemeSpec(Settings):
         for name in self._flat():
             if not changeable:
                 raise ValueError(
-                    f"system = {self.text!r}: {self.stored_as} sends no patches, so it has none of these settings; name "
-                    f"{self.stored_as!r}"
+                    f"system = {self.text!r}: {self.name} sends no patches, so it has none of these settings; name "
+                    f"{self.name!r}"
                 )
             if name not in changeable:
                 raise ValueError(
@@ -112,16 +113,28 @@ class SchemeSpec(Settings):
         return SchemeSpec(**{**values, "overrides": merged(self.overrides, groups)})
 
     @property
-    def stored_as(self) -> str:
-        """The scheme's name in the names of weights files and in the presets, ``+at`` where it is adversarial."""
+    def name(self) -> str:
+        """The scheme's name, ``+at`` where it is adversarial."""
         return self.scheme + (ADVERSARIAL if self.adversarial else "")
+
+    @property
+    def stored_as(self) -> str:
+        """The name of its weights in files and presets: its own, unless it takes those of another scheme."""
+        return (getattr(self.scheme_class, "weights_of", None) or self.scheme) + (
+            ADVERSARIAL if self.adversarial else ""
+        )
+
+    @property
+    def codec_overrides(self) -> dict[str, dict[str, Any]]:
+        """The overrides of the network's settings, without those of a source codec."""
+        return {group: values for group, values in self.overrides.items() if group != SOURCE}
 
     @property
     def text(self) -> str:
         """What :meth:`parse` reads as this value, whatever its label."""
         changes = ",".join(f"{name}={_word(value)}" for name, value in self._flat().items())
         variant = "" if self.variant is None else f"@{self.variant}"
-        return self.stored_as + variant + (f"[{changes}]" if changes else "")
+        return self.name + variant + (f"[{changes}]" if changes else "")
 
     @property
     def scheme_class(self) -> type[Scheme]:
@@ -134,6 +147,7 @@ class SchemeSpec(Settings):
 
 
 SCHEME_NAMES = tuple(f"{name}{suffix}" for name in REGISTRY for suffix in ("", ADVERSARIAL))
+PAPER_SCHEMES = tuple(SCHEMES)  # those that the paper compares; each has weights of its own
 
 
 def _value(text: str) -> Any:

@@ -16,6 +16,7 @@ from sc_sionna.core.errors import UserError
 from sc_sionna.experiments.accuracy import AccuracyExperiment, AccuracySettings
 from sc_sionna.schemes import (
     CHANGEABLE,
+    PAPER_SCHEMES,
     SCHEME_NAMES,
     MaskedVqvaeScheme,
     SchemeSpec,
@@ -79,7 +80,8 @@ def test_a_label_is_words_alone() -> None:
 
 
 def test_every_scheme_has_a_preset() -> None:
-    assert tuple(SCHEMES) == SCHEME_NAMES
+    assert tuple(SCHEMES) == PAPER_SCHEMES
+    assert set(PAPER_SCHEMES) < set(SCHEME_NAMES)
 
 
 @pytest.mark.parametrize(
@@ -185,7 +187,8 @@ def test_trained_schemes_are_those_with_both_files(tmp_path: Path) -> None:
     assert {"masked-vqvae", "jpeg-ldpc"} <= set(trained_schemes("digits", None, SCHEME_NAMES))
     assert trained_schemes("mnist", None, SCHEME_NAMES) == ()
     weights = copy_weights("digits-jpeg-ldpc", tmp_path)
-    assert trained_schemes("digits", weights, SCHEME_NAMES) == ("jpeg-ldpc",)
+    assert trained_schemes("digits", weights, PAPER_SCHEMES) == ("jpeg-ldpc",)
+    assert "label-ldpc" in trained_schemes("digits", weights, SCHEME_NAMES)  # it takes the same weights
     (weights / "digits-jpeg-ldpc.json").unlink()
     assert trained_schemes("digits", weights, SCHEME_NAMES) == ()
 

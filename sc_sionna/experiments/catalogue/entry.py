@@ -11,7 +11,7 @@ from pydantic import Field
 
 from sc_sionna.experiments.base import Experiment, SweepSettings
 from sc_sionna.experiments.registry import KINDS
-from sc_sionna.schemes import SCHEME_NAMES, SchemeSpec, specs, trained_schemes
+from sc_sionna.schemes import PAPER_SCHEMES, SchemeSpec, specs, trained_schemes
 from sc_sionna.settings import Decibel, Settings
 from sc_sionna.sweep import Record
 
@@ -58,13 +58,14 @@ class Options:
         return EPSILON.get(self.dataset, EPSILON["cifar10"]) if given is None else given
 
     def schemes(self, wanted: Sequence[str] | None = None) -> tuple[SchemeSpec, ...]:
-        """The schemes of ``--systems``, else those of ``wanted`` (None: all) that have weights.
+        """The schemes of ``--systems``, else those of ``wanted`` (None: the paper's) that have
+        weights.
 
         A notice names those that are left out. If none has weights the first is taken, so that the run says how to train it.
         """
         if self.systems is not None:
             return self.systems
-        schemes = specs(wanted or SCHEME_NAMES)
+        schemes = specs(wanted or PAPER_SCHEMES)
         found = trained_schemes(self.dataset, self.weights, schemes)
         for spec in schemes if found else ():
             if spec not in found:

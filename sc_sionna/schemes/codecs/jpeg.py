@@ -1,0 +1,92 @@
+"""JPEG (ITU-T T.81) as bits for the digital link.
+
+With the standard Huffman tables and the standard quantisation tables of a quality, everything before the scan is the same
+for all images of one size. Both ends know it, as they know a codebook, and it is not sent (``tables="shared"``); T.81,
+B.5, calls such a stream the abbreviated format.
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Any, Literal
+
+import numpy as np
+from PIL import Image, ImageFile
+from pydantic import Field, model_validator
+
+from sc_sionna.schemes.codecs.base import ContainerCodec, SourceSettings, black, read_image
+
+END = b"\xff\xd9"  # end of image, the last marker of every file
+
+
+class JpegSettings(SourceSettings):
+    """Pillow's JPEG encoder, and which part of its file is sent."""
+
+    quality: int = Field(75, ge=1, le=95, description="JPEG quality, 1 to 95")
+    subsampling: Literal["4:4:4", "4:2:2", "4:2:0"] = Field("4:2:0", description="chroma subsampling")
+    tables: Literal["shared", "sent"] = Field(
+        "shared", description="'shared' sends the scan alone, since both ends know the standard tables; 'sent' the file"
+    )
+    optimize: bool = Field(False, description="true for Huffman tables made for the image, which have to be sent")
+    halved: bool = Field(False, description="true to halve height and width before coding, and double them after")
+
+    @model_validator(mode="after")
+    def _check(self) -> JpegSettings:
+        if self.optimize and self.tables == "shared":
+            raise ValueError(
+                "optimize = True: tables made for an image are not known to the receiver; set tables = 'sent', or "
+                "optimize = false"
+            )
+        return self
+
+
+class JpegCodec(ContainerCodec):
+    """Baseline JPEG, whole or as its scan alone, at full or at half size."""
+
+    FORMAT = "JPEG"
+    Settings = JpegSettings
+
+    @property
+    def coded_size(self) -> int:
+        """Height and width of the coded image."""
+        return -(-self.image_size // 2) if self.settings.halved else self.image_size
+
+    def options(self) -> dict[str, Any]:
+        s = self.settings
+        return {"quality": s.quality, "subsampling": s.subsampling, "optimize": s.optimize}
+
+    def file(self, pixels: np.ndarray) -> bytes:
+        previous = ImageFile.MAXBLOCK
+        ImageFile.MAXBLOCK = max(previous, 4 * pixels.size)  # Pillow's own guess is too small for optimised noise
+        try:
+            return super().file(pixels)
+        finally:
+            ImageFile.MAXBLOCK = previous
+
+    @cached_property
+    def header(self) -> bytes:
+        """Everything up to the first byte of the scan, the same for all images; empty where the tables are sent."""
+        if self.settings.tables == "sent":
+            return b""
+        file = self.file(black(self.coded_size))
+        start = file.index(b"\xff\xda")  # start of scan, followed by the length of its header
+        return file[: start + 2 + int.from_bytes(file[start + 2 : start + 4], "big")]
+
+    def strip(self, file: bytes) -> bytes:
+        return file[len(self.header) : -len(END)]
+
+    def wrap(self, sent: bytes) -> bytes:
+        return self.header + sent + END
+
+    def encode(self, pixels: np.ndarray) -> np.ndarray:
+        if self.settings.halved:
+            size = (self.coded_size, self.coded_size)
+            pixels = np.asarray(Image.fromarray(pixels).resize(size, Image.Resampling.BOX))
+        return super().encode(pixels)
+
+    def decode(self, bits: np.ndarray) -> np.ndarray | None:
+        file = self.wrap(np.packbits(bits.astype(np.uint8)).tobytes())
+        decoded = read_image(file, self.FORMAT, self.coded_size)
+        if decoded is None or not self.settings.halved:
+            return decoded
+        return np.asarray(Image.fromarray(decoded).resize((self.image_size,) * 2, Image.Resampling.BILINEAR))

@@ -1,0 +1,208 @@
+"""A conventional scheme: source codec, 5G link, decoded picture, and a ViT for the task behind it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+
+import numpy as np
+
+from sc_sionna.attacks.victim import Victim
+from sc_sionna.core.errors import UserError
+from sc_sionna.data.common import to_float
+from sc_sionna.phy.budget import Budget
+from sc_sionna.phy.stream_link import StreamLink
+from sc_sionna.schemes.base import (
+    CHUNK,
+    SOURCE,
+    AirSurface,
+    Batch,
+    BatchKey,
+    Gradient,
+    Payload,
+    Predictor,
+    Surroundings,
+)
+from sc_sionna.schemes.codecs import AvifCodec, JpegCodec, PixelsCodec, SourceCodec, WebpCodec
+from sc_sionna.semantic.codec import SemanticCodec
+from sc_sionna.settings import LinkSettings
+from sc_sionna.sweep.metrics import clustered
+from sc_sionna.tasks import make_task
+
+if TYPE_CHECKING:
+    from sc_sionna.schemes.spec import SchemeSpec
+
+LENGTH_BITS = 16  # of the header's length field, in bytes
+
+
+class Encoded(NamedTuple):
+    """A batch at the transmitter: a stream of bits per image, and the answer ``[B, ...]`` where it arrives."""
+
+    streams: list[np.ndarray]
+    error_free: np.ndarray
+
+
+def changeable_of(codec: type[SourceCodec]) -> tuple[str, ...]:
+    """A codec's settings by the names that a command line gives them, ``source.quality`` for example."""
+    return tuple(f"{SOURCE}.{name}" for name in codec.Settings.model_fields)
+
+
+class StreamScheme:
+    """image → source codec → [length header] + blocks with CRC → link → stream → picture → ViT trained on clean images.
+
+    Everything that both ends can compute beforehand is not sent, and the blocks divide the stream's own length. A stream
+    whose header or any block fails its check, or that is no picture of the codec, is *undecodable*: the mean training image
+    is shown. One with wrong bits that every check accepts is *undetected*: what its bits decode to is shown.
+
+    A scheme of the user's own sets ``codec_class`` and ``changeable`` in a subclass. The ViT is that of ``weights_of``.
+    """
+
+    codec_class: ClassVar[type[SourceCodec]]
+    gradient: ClassVar[Gradient] = "none"
+    payload: ClassVar[Payload] = "stream"
+    over_the_air: ClassVar[bool] = False  # entropy-coded bits have no gradient
+    trained: ClassVar[bool] = True
+    weights_of: ClassVar[str] = "jpeg-ldpc"
+    changeable: ClassVar[tuple[str, ...]] = ()
+    random = False  # nothing is drawn before the air
+
+    def __init__(
+        self,
+        name: str,
+        classifier: SemanticCodec,
+        link: LinkSettings,
+        codec: SourceCodec,
+        mean_image: Callable[[], np.ndarray],
+    ) -> None:
+        if not link.coded:
+            raise UserError(
+                f"link.coded = False: {name} sends code blocks, each with its CRC; set link.coded = true, or compare "
+                "schemes without streams"
+            )
+        self.name, self.codec, self.classifier, self._make_mean_image = name, codec, classifier, mean_image
+        settings = link.with_(crc=codec.settings.crc, max_block_bits=codec.settings.max_block_bits)
+        fixed = codec.num_bits
+        self.link = StreamLink(settings, 0 if fixed else LENGTH_BITS, fixed_bits=fixed)
+        s = classifier.settings
+        keep = np.tile(np.arange(s.num_kept, dtype=np.int32), (CHUNK, 1))
+        self.task = make_task(s)
+        self._predict = Predictor(self.task, lambda images: classifier(images, keep, np.zeros(CHUNK, np.float32)))
+        self._sent: dict[BatchKey, Encoded] = {}
+        self._mean_answer: np.ndarray | None = None
+
+    @classmethod
+    def build(cls, spec: SchemeSpec, surroundings: Surroundings) -> StreamScheme:
+        """The scheme with the source codec that ``spec`` sets, and the stored ViT."""
+        classifier = surroundings.codec(spec)
+        settings = cls.codec_class.Settings(**spec.overrides.get(SOURCE, {}))
+        codec = cls.codec_class(settings, classifier.settings.image_size)
+        return cls(spec.label, classifier, surroundings.link, codec, surroundings.mean_image)
+
+    def forget(self) -> None:
+        """Drop the streams of the batches so far."""
+        self._sent.clear()
+
+    def _mean(self) -> np.ndarray:
+        """The answer to the mean training image, which is shown for a lost stream; made at the first loss."""
+        if self._mean_answer is None:
+            self._mean_answer = self._predict(to_float(self._make_mean_image()[None]))[0]
+        return self._mean_answer
+
+    def _source(self, batch: Batch) -> Encoded:
+        if batch.key not in self._sent:
+            pixels = np.round(batch.images * 255.0).astype(np.uint8)
+            streams = [self.codec.encode(image) for image in pixels]
+            pictures = [self.codec.decode(bits) for bits in streams]
+            if any(picture is None for picture in pictures):
+                raise UserError(f"{self.name}: its codec cannot read a picture that it wrote itself; mend the codec")
+            self._sent[batch.key] = Encoded(streams, self._predict(to_float(np.stack(pictures))))  # type: ignore[arg-type]
+        return self._sent[batch.key]
+
+    def error_free_predictions(self, batch: Batch, snr_db: float) -> np.ndarray:
+        """Answers to the decoded pictures."""
+        return self._source(batch).error_free
+
+    def transmit(self, batch: Batch, snr_db: float, interference: np.ndarray | None = None) -> dict[str, Any]:
+        """``predictions``, ``undecodable`` and ``undetected`` [B], and the link's output."""
+        streams, error_free = self._source(batch)
+        received = self.link(streams, snr_db, batch.link_seed(snr_db), interference)
+        predictions = error_free.copy()
+        undetected = received.accepted & ~received.error_free
+        undecodable = ~received.accepted
+        for row in np.flatnonzero(undetected):
+            picture = self.codec.decode(received.bits[row])
+            if picture is None:
+                undecodable[row] = True
+            else:
+                predictions[row] = self._predict(to_float(picture[None]))[0]
+        if undecodable.any():
+            predictions[undecodable] = self._mean()
+        return {"predictions": predictions, "undecodable": undecodable, "undetected": undetected, "link": received}
+
+    def counts(self, batch: Batch, outputs: dict[str, Any]) -> dict[str, int]:
+        """The task's counts; bits and blocks, the header's block among them; lost and wrongly accepted streams."""
+        link = outputs["link"]
+        return {
+            **self.task.counts(outputs["predictions"], batch.targets(self.task)),
+            "bits": int(link.num_bits.sum()),
+            **clustered("bit_errors", link.bit_errors),
+            "blocks": int(link.num_blocks.sum()),
+            **clustered("block_errors", link.block_errors),
+            "undecodable": int(outputs["undecodable"].sum()),
+            "undetected": int(outputs["undetected"].sum()),
+        }
+
+    def budget(self, images: np.ndarray) -> Budget:
+        """The mean cost of the images' streams, header and CRC included."""
+        costs = [self.link.budget(len(self.codec.encode(image))) for image in images]
+        return Budget(**{name: float(np.mean([getattr(cost, name) for cost in costs])) for name in Budget.model_fields})
+
+    # ------------------------------------------------------------------ what an attacker may use
+
+    def _no_gradient(self, *_: Any) -> Any:
+        raise UserError(
+            f"attack on {self.name!r}: its source codec has no gradient; attack a learned scheme or jpeg-ldpc, or use a "
+            "threat that needs none"
+        )
+
+    def victim(self) -> Victim:
+        """UserError: no backward pass through the codec."""
+        return self._no_gradient()
+
+    def adaptive_victims(self, snr_db: float, cache_dir: Path) -> dict[str, Victim]:
+        """UserError: no backward pass through the codec."""
+        return self._no_gradient()
+
+    def air_surface(self, batch: Batch, snr_db: float) -> AirSurface:
+        """Signals of the shortest stream's uses, over which an attacker's noise repeats; its loss has no gradient."""
+        y = self.link.received(self._source(batch).streams, snr_db, batch.link_seed(snr_db))
+        return AirSurface(y, self._no_gradient, ())
+
+
+class JpegScanLdpc(StreamScheme):
+    """JPEG of which the scan alone is sent: the standard tables are known to both ends (T.81, B.5)."""
+
+    codec_class = JpegCodec
+    changeable = changeable_of(JpegCodec)
+
+
+class WebpLdpc(StreamScheme):
+    """WebP without its container."""
+
+    codec_class = WebpCodec
+    changeable = changeable_of(WebpCodec)
+
+
+class AvifLdpc(StreamScheme):
+    """AVIF without its container and sequence header."""
+
+    codec_class = AvifCodec
+    changeable = changeable_of(AvifCodec)
+
+
+class PixelsLdpc(StreamScheme):
+    """A thumbnail of a few bits a pixel, all of one length, so without a header."""
+
+    codec_class = PixelsCodec
+    changeable = changeable_of(PixelsCodec)

@@ -109,12 +109,14 @@ def plot_task_vs(
     panel_of: PanelOf | None = None,
     title: str | None = None,
     chance: float | None = None,
+    log_x: bool = False,
 ) -> None:
     """The task's metric against anything that a record says of its points; otherwise as :func:`plot_task_vs_snr`.
 
     x_of : the place of a point on the axis, from the record and the point alone; None leaves the point out
     label_of : the line that a point is on; default its system
     panel_of : the title of the panel that it is in; default one panel without title
+    log_x : whether the axis is logarithmic, for places above 0
 
     ValueError where two points fall on one place of a line.
     """
@@ -136,7 +138,7 @@ def plot_task_vs(
         panel: [Series(label, tuple(sorted(line.items()))) for label, line in lines.items()]
         for panel, lines in places.items()
     }
-    _draw_curves(panels, metric, records, path, x_label, title, chance)
+    _draw_curves(panels, metric, records, path, x_label, title, chance, log_x)
 
 
 def _metric_of(records: Sequence[Record]) -> Metric:
@@ -153,6 +155,7 @@ def _draw_curves(
     x_label: str,
     title: str | None,
     chance: float | None,
+    log_x: bool = False,
 ) -> None:
     every = _not_empty([line for lines in panels.values() for line in lines], records, metric.name)
     label, scale = AXES.get(metric.name, (metric.name, 1.0))
@@ -197,7 +200,11 @@ def _draw_curves(
                 axes.set_title(textwrap.fill(panel, 48), fontsize="medium")
             if number % columns == 0:
                 axes.set_ylabel(label)
-            _finish_axes(axes, lines, x_label)
+            if log_x:
+                axes.set_xscale("log")
+                axes.set_xlabel(x_label)
+            else:
+                _finish_axes(axes, lines, x_label)
         for axes in all_axes[len(panels) :]:
             axes.set_axis_off()
         style.finish_figure(figure, figure.axes, title, f"Bars: 95 % intervals, {_trials(every, metric)} per point")

@@ -60,6 +60,22 @@ def accuracy_tables(record: Record) -> list[str]:
     return lines
 
 
+def by_uses(record: Record) -> list[str]:
+    """Accuracy with interval by SNR of every scheme and setting, the cheapest first."""
+    cheapest = sorted({p.system: p for p in record.points if p.budget}.values(), key=lambda p: p.budget["channel_uses"])  # type: ignore[index]
+    points = {(p.system, p.snr_db): p for p in record.points}
+    snrs = sorted({p.snr_db for p in record.points})
+    heads = ["scheme", "symbols", "channel uses", *(f"{snr:g} dB, %" for snr in snrs)]
+    lines = ["", "| " + " | ".join(heads) + " |", "|---" * len(heads) + "|"]
+    for first in cheapest:
+        assert first.budget is not None
+        cost = [f"{first.budget[name]:,.0f}" for name in ("symbols", "channel_uses")]
+        lines.append(
+            f"| {' | '.join([first.system, *cost, *(percent(points.get((first.system, s))) for s in snrs)])} |"
+        )
+    return lines
+
+
 def link_tables(record: Record) -> list[str]:
     lines: list[str] = []
     snrs = list(dict.fromkeys(p.snr_db for p in record.points))

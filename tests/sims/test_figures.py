@@ -11,7 +11,7 @@ import pytest
 from sc_sionna.attacks.threats import air_threat, source_threat
 from sc_sionna.cli.parsing import parse_numbers
 from sc_sionna.core.errors import UserError
-from sc_sionna.experiments.catalogue import ablation, fig5_codebook_size
+from sc_sionna.experiments.catalogue import ablation, accuracy_vs_uses, fig5_codebook_size
 from sc_sionna.experiments.catalogue.accuracy import accuracy_settings, source_threats
 from sc_sionna.experiments.catalogue.entry import Options, train_command
 from sc_sionna.schemes import SchemeSpec, parse_schemes, specs
@@ -105,6 +105,25 @@ def test_fig7_changes_the_masking_ratio_at_test_time(compiled_systems, tmp_path:
     refused = invoke_sim("fig7_accuracy_vs_reserving_ratio", ["--systems", "masked-vqvae", "--ratios", "0,1"])
     assert refused.exit_code == 2
     assert "masking.ratio = 1" in refused.stderr
+
+
+def test_the_contest_has_every_source_at_what_it_costs(compiled_systems, tmp_path: Path) -> None:
+    systems = "pixels-ldpc,pixels-ldpc[source.side=4],label-ldpc"
+    record, printed = run("accuracy_vs_uses", tmp_path, "--systems", systems, "--snr-db", "20")
+    uses = {p.system: p.budget["channel_uses"] for p in record.points if p.budget}
+    assert uses == {"pixels-ldpc": 18, "pixels-ldpc[source.side=4]": 6, "label-ldpc": 30}
+    assert "pixels-ldpc: 72 symbols and 18 channel uses" in printed
+    for dataset in ("digits", "cifar10"):
+        contest = accuracy_vs_uses.runs(Options(dataset=dataset), accuracy_vs_uses.Own())[0].settings
+        assert {
+            "pixels-ldpc",
+            "jpeg-scan-ldpc",
+            "webp-ldpc",
+            "avif-ldpc",
+            "jpeg-ldpc",
+            "label-ldpc",
+            "masked-vqvae",
+        } <= {spec.scheme for spec in contest.schemes}
 
 
 def test_fig8_leaves_jpeg_to_the_control(compiled_systems, tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from keras import ops
 
+from sc_sionna.attacks.checks import Finding
 from sc_sionna.experiments.activation import block_output
 from sc_sionna.experiments.audit import AuditExperiment
 from sc_sionna.semantic.encoder import Encoder
@@ -84,3 +85,16 @@ def test_audit_of_one_scheme(tiny_weights: Path, tmp_path: Path) -> None:
         patch.setattr(AuditExperiment, "score", None)
         run_sim("robustness_audit", options)
     assert read_record(tmp_path / "records" / "robustness_audit_digits_quick.json").points == record.points
+
+
+def test_an_audit_whose_checks_fail_ends_in_an_error_after_its_record(
+    tiny_weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options = ["--quick", "--max-images", "4", "--systems", "jpeg-ldpc", "--set", "adaptive.steps=2", "--quiet"]
+    options += ["--set", "adaptive.queries=2", "--weights", str(tiny_weights), "--out", str(tmp_path)]
+    weaker = Finding("several steps beat one", False, "accuracy 0.9 after several, 0.5 after one")
+    monkeypatch.setattr(AuditExperiment, "checks", lambda self, name: [weaker])
+    ended = invoke_sim("robustness_audit", options)
+    assert ended.exit_code == 2
+    assert "1 of 1 checks of the attack failed: jpeg-ldpc: several steps beat one (accuracy 0.9" in ended.stderr
+    assert read_record(tmp_path / "records" / "robustness_audit_digits_quick.json").notes["checks"]["jpeg-ldpc"]

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from pydantic import Field
 
+from sc_sionna.attacks.checks import Finding, raise_on
 from sc_sionna.experiments.audit_settings import EFFORT, AuditSettings
 from sc_sionna.experiments.catalogue.entry import Entry, Options, Run
 from sc_sionna.settings import Decibel, Settings
@@ -40,7 +42,11 @@ def runs(options: Options, own: Own) -> list[Run]:
 
 
 def print_summary(record: Record) -> None:
-    """Robust images in percent by attack and scheme with intervals, and the checks that failed."""
+    """Robust images in percent by attack and scheme with intervals, and the checks that failed.
+
+    UserError at the end where one failed, so that no script goes on with a robust accuracy that is not to be trusted.
+    """
+    found: list[Finding] = []
     width = max(len(str(point.threat)) for point in record.points)
     for system in dict.fromkeys(point.system for point in record.points):
         print(f"{system}: robust images in %")
@@ -48,10 +54,12 @@ def print_summary(record: Record) -> None:
             if point.system == system and point.value is not None and point.ci95 is not None:
                 low, high = (100 * end for end in point.ci95)
                 print(f"  {point.threat or 'clean':{width}}  {100 * point.value:5.1f}  [{low:.1f}, {high:.1f}]")
-        checks = record.notes["checks"][system]
-        failed = [f"{check['name']} ({check['detail']})" for check in checks if not check["passed"]]
+        checks = [Finding(**check) for check in record.notes["checks"][system]]
+        failed = [f"{check.name} ({check.detail})" for check in checks if not check.passed]
         words = "".join(f"; FAILED: {f}" for f in failed)
         print(f"  checks: {len(checks) - len(failed)} of {len(checks)} passed{words}")
+        found += [replace(check, name=f"{system}: {check.name}") for check in checks]
+    raise_on(found)
 
 
 ENTRY = Entry(

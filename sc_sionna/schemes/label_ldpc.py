@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
-import tensorflow as tf
 from pydantic import Field
 
 from sc_sionna.attacks.victim import CodecVictim, Victim
@@ -105,7 +104,7 @@ class LabelLdpcScheme:
         copies = self.settings.repetitions
         link = self.link(np.tile(bits, copies), snr_db, batch.link_seed(snr_db), interference=interference)
         llr = np.asarray(link.llr).reshape(len(bits), copies, -1).sum(axis=1)  # every copy is of the same block
-        decoded = self.link.receiver(tf.constant(llr))
+        decoded = self.link.receiver(llr)
         classes = decoded.bits[:, : self.num_bits] @ (1 << np.arange(self.num_bits - 1, -1, -1))
         undecodable = decoded.erased | (classes >= self.classifier.settings.num_classes)
         return {

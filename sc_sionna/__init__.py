@@ -33,9 +33,11 @@ Eq. (9): adversarial training, the weights that minimise the loss under the wors
     ``training.step:make_step``, ``training.loop:Trainer._make_attack``
 Eq. (10): the same under the worst perturbation ν of the weights. Here ‖ν‖ = γ‖θ‖ holds for each kernel by itself.
     ``training.step:make_step``, ``training.perturbation:perturbed``
-Eq. (11): a feature's index, its nearest vector in the codebook. Here by cosine; ``codebook.distance=euclidean`` as printed.
+Eq. (11): a feature's index, its nearest vector in the codebook. Here by cosine; the printed
+    one is ``codec.codebook.distance=euclidean``.
     ``semantic.codebook:Codebook.encode``
-Eq. (12): the codebook's loss: task, codebook, commitment. Here the first term is the loss of the task, whatever it is.
+Eq. (12): the codebook's loss: task, codebook, commitment. Here the first term is the loss of the task, whatever
+    it is, and moves the codebook's vectors too; by the equation alone it does not, ``codec.codebook.task_trains=false``.
     ``training.losses:task_losses``, ``semantic.codebook:Codebook.losses_of``
 Eq. (13): a feature's activation, the mean of its M entries.
     ``semantic.importance:FeatureImportance.scores``, ``experiments.activation:ActivationExperiment._pass``

@@ -50,7 +50,7 @@ def test_it_is_swept_drawn_and_replayed(tmp_path: Path, capsys: pytest.CaptureFi
     record = read_record(path)
     assert (tmp_path / "figures" / "doubt.png").stat().st_size > 10_000
     value = {point.threat: point.value for point in record.points}
-    assert value[None] > 0.9
+    assert value[None] > 0.85
     assert value[doubt.label] < value[control.label] - 0.2  # the gradient does more than noise of the same size
     assert doubt.label == f"{__name__}:Doubt, epsilon = {EPSILON}"
     assert __name__ in job.made_with()["plugins"]

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 import typer
+from PIL import Image
 
 from sc_sionna.cli.main import app
 from sc_sionna.phy.channels import ChannelModel
@@ -32,6 +33,27 @@ def test_scripts_commands_and_targets_exist():
 def test_links_and_figures_exist():
     for target in re.findall(r"\]\(([^)#:]+)\)", README):
         assert (ROOT / target).exists(), target
+
+
+def test_the_scheme_example_saves_the_image_with_what_was_received(tmp_path, monkeypatch):
+    from matplotlib import pyplot
+
+    example = next(block for block in BLOCKS if "load_scheme" in block)
+    assert len([line for line in example.splitlines() if line]) <= 11  # ten, and the import that shows it
+    monkeypatch.chdir(tmp_path)
+    pyplot.switch_backend("agg")
+    names: dict = {}
+    try:
+        exec(compile(example, "README.md", "exec"), names)
+        title = pyplot.gca().get_title()
+    finally:
+        pyplot.close("all")
+    image, out = Image.open(tmp_path / "received.png"), names["out"]
+    assert image.size[0] > 300
+    assert len(np.unique(np.asarray(image.convert("L")))) > 16  # a picture, with its shades
+    assert 0 < names["wrong"] < out["indices"].size == 32  # the link did err, as README says
+    assert title == f"received as {out['predictions'][0]}, {names['wrong']} of 32 indices wrong"
+    np.testing.assert_array_equal(out["predictions"], names["batch"].labels)
 
 
 def test_the_link_example_runs_and_prints_a_block_error_rate(capsys):

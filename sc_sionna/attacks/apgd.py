@@ -14,7 +14,7 @@ from sc_sionna.attacks.victim import Victim
 
 
 class Apgd:
-    """Auto-PGD in the ℓ∞ ball (Croce & Hein 2020, arXiv:2003.01690, Alg. 1): momentum 0.75, a step from 2ε that is halved
+    """Auto-PGD in the ℓ∞ ball (Croce & Hein 2020, arXiv:2003.01690): momentum 0.75, a step from 2ε that is halved
     for an image whose loss stalls at a checkpoint, going on from its best point. Of all restarts the best point counts.
 
     Every gradient has fresh draws, so "best" is by the mean loss over ``draws`` of them. A run of K steps costs K + 1

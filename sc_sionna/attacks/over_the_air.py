@@ -120,16 +120,17 @@ class OverTheAirAttack:
             slope = ops.convert_to_numpy(slope).astype(np.float64)
             losses.append(float(ops.convert_to_numpy(value)))
             step = np.einsum("nra,nur->nua", h.conj(), slope[..., 0] + 1j * slope[..., 1])
-            step *= self.epsilon * self.settings.alpha / np.maximum(_norm(step), 1e-30)  # line 4: α δ_norm
-            y = y + np.einsum("nra,nua->nur", h, step)  # line 5
-            delta = delta + step  # line 6
+            # Algorithm 1, line 4: from here on ``step`` is α δ_norm
+            step *= self.epsilon * self.settings.alpha / np.maximum(_norm(step), 1e-30)
+            y = y + np.einsum("nra,nua->nur", h, step)  # Algorithm 1, line 5
+            delta = delta + step  # Algorithm 1, line 6
         if not np.any(delta):
             raise UserError("over-the-air attack: the receiver has no gradient; attack a system with a learned decoder")
         total = np.zeros((1, self.num_uses, self.num_ant), np.complex128)
         moved = _norm(delta)[:, 0, 0] > 0  # a signal that is decoded beyond doubt says nothing
         for direction in delta[moved] / _norm(delta[moved]):
-            total = total + self.settings.rho * self.epsilon * direction  # line 8
-            total = total * (self.epsilon / _norm(total))  # line 9
+            total = total + self.settings.rho * self.epsilon * direction  # Algorithm 1, line 8
+            total = total * (self.epsilon / _norm(total))  # Algorithm 1, line 9
         self._set(total[0])
         return losses[-1] - losses[0]
 

@@ -31,7 +31,7 @@ def names() -> dict[str, dict[str, str]]:
         | {"module:Class": "your own"},
         "tasks": {name: _first_line(task) for name, task in TASKS.items()} | {"module:Class": "your own"},
         "data sets": {name: "built in" if name == "digits" else "" for name in DATASETS}
-        | {"NAME": "images under --data-dir/NAME/SPLIT/CLASS"},
+        | {"NAME": "images under --data-dir/NAME/SPLIT/CLASS", "module:Class": "your own"},
         "experiments": {name: find_entry(name).about for name in NAMES},
     }
 

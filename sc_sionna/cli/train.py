@@ -13,7 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from sc_sionna.attacks.energy import noise_energy
 from sc_sionna.attacks.victim import CodecVictim
 from sc_sionna.cli.parsing import parse_changes, parse_snr_range
-from sc_sionna.core import rng
+from sc_sionna.core import plugins, rng
 from sc_sionna.core.atomic import make_folder
 from sc_sionna.core.errors import UserError
 from sc_sionna.core.terminal import one_line
@@ -78,6 +78,7 @@ def train_preset(
     """Train and write ``out/PRESET-SYSTEM.weights.h5`` with its description."""
     preset = make_preset(preset_name, system, **parse_changes(changes, ("codec", "link", "train")))
     if dataset is not None:
+        plugins.allow_named(dataset)  # typed by the user, who so names the module
         preset = preset.with_(dataset=dataset)
     run_dir = run_dir or Path("runs/train") / weights_name(preset_name, system)
     if start_from is not None and not start_from.is_file():

@@ -79,7 +79,8 @@ def resolve(name: str, table: Mapping[str, Any], kind: str) -> Any:
     if name in table:
         return table[name]
     if _PLUGIN.fullmatch(name) is None:
-        raise UserError(f"{kind} = {name!r}: unknown; choose {', '.join(sorted(table))}, or name your own module:Class")
+        choice = f"choose {', '.join(sorted(table))}, or name" if table else "name"
+        raise UserError(f"{kind} = {name!r}: unknown; {choice} your own module:Class")
     module_name, _, class_name = name.partition(":")
     if not is_allowed(module_name):
         raise UserError(

@@ -31,6 +31,10 @@ class Images:
     def size(self) -> int:
         return int(self.pixels.shape[1])
 
+    def mean_image(self) -> np.ndarray:
+        """The mean of all images, uint8 ``[H, H, 3]``."""
+        return np.round(self.pixels.mean(axis=0)).astype(np.uint8)
+
     def head(self, count: int | None) -> Images:
         """The first ``count`` images in a fixed shuffled order, so that a part still holds every class."""
         return self if count is None or count >= len(self) else self.shuffled(count)

@@ -199,7 +199,7 @@ class AccuracyExperiment(Experiment):
         return load(self.settings.dataset, "train", self.data_dir, self.codec.image_size)
 
     def _mean_image(self) -> np.ndarray:
-        return np.round(self._train().pixels.mean(axis=0)).astype(np.uint8)
+        return self._train().mean_image()
 
     def batch(self, number: int) -> Batch:
         rows = slice(number * self.settings.batch_size, (number + 1) * self.settings.batch_size)

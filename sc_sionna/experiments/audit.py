@@ -129,7 +129,7 @@ class AuditExperiment(Experiment):
 
     def _mean_image(self) -> np.ndarray:
         dataset, data_dir, size = self._data
-        return np.round(load(dataset, "train", data_dir, size).pixels.mean(axis=0)).astype(np.uint8)
+        return load(dataset, "train", data_dir, size).mean_image()
 
     # ------------------------------------------------------------------ one batch of one point
 

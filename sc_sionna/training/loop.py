@@ -1,4 +1,4 @@
-"""The one training loop: masked pre-training, then the task with the channel in the loop (Algorithms 2 and 3).
+"""The one training loop: masked pre-training, then the task with the channel in the loop (Algorithm 2 and 3).
 
 Every scheme runs the same steps, less what its settings leave out: semantic noise against the present weights, Eq. (7),
 kept patches, the channel's error, weight perturbation, Eq. (10), and a descent on the sum of all terms of Eq. (12), (16)

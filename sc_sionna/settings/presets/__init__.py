@@ -29,6 +29,12 @@ _AT: dict[str, Any] = {"procedure": "algorithm3", "attack_steps": 4, "weight_per
 PRESETS = {"digits": digits.PRESET, "cifar10": cifar10.PRESET, "paper": paper.PRESET}
 
 
+def check_preset(name: str) -> None:
+    """UserError for a name that no preset has."""
+    if name not in PRESETS:
+        raise UserError(f"preset = {name!r}: unknown; choose {', '.join(PRESETS)}")
+
+
 def make_preset(
     name: str,
     system: str,
@@ -37,8 +43,7 @@ def make_preset(
     train: dict[str, Any] | None = None,
 ) -> Preset:
     """The preset of a system with some settings changed; UserError for an unknown name or setting."""
-    if name not in PRESETS:
-        raise UserError(f"preset = {name!r}: unknown; choose {', '.join(PRESETS)}")
+    check_preset(name)
     if system not in SCHEMES:
         raise UserError(f"system = {system!r}: unknown; choose {', '.join(SCHEMES)}")
     base, (kind, adversarial) = PRESETS[name], SCHEMES[system]

@@ -14,8 +14,10 @@ from sc_sionna.attacks.victim import Victim
 
 
 class Apgd:
-    """Auto-PGD in the ℓ∞ ball (Croce & Hein 2020, arXiv:2003.01690, Alg. 1): momentum 0.75, a step from 2ε that is halved
-    for an image whose loss stalls at a checkpoint, going on from its best point. Of all restarts the best point counts.
+    """Auto-PGD in the ℓ∞ ball (Croce & Hein 2020, arXiv:2003.01690, Alg. 1).
+
+    Momentum is 0.75. The step is 2ε at first and halved for an image whose loss stalls at a checkpoint, which then goes on
+    from its best point. Of all restarts the best point counts.
 
     Every gradient has fresh draws, so "best" is by the mean loss over ``draws`` of them. A run of K steps costs K + 1
     forward and backward passes.
@@ -35,6 +37,7 @@ class Apgd:
         return {-(-place * self.settings.steps // 100) for place in percent[1:]}
 
     def __call__(self, images: Any, labels: Any, epsilon: float, generator: np.random.Generator) -> np.ndarray:
+        """Noisy images float32 ``[I, H, W, 3]`` in [0, 1] within ``epsilon``, of each the best that a restart found."""
         clean, labels = as_inputs(images, labels)
         runs = [self._run(clean, labels, epsilon, generator) for _ in range(self.settings.restarts)]
         winner = np.argmax([loss for _, loss in runs], axis=0)

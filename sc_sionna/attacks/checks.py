@@ -1,5 +1,7 @@
-"""Signs that robustness is only a masked gradient (Athalye et al. 2018, arXiv:1802.00420; Carlini et al. 2019,
-arXiv:1902.06705): each is a :class:`Finding` for the record."""
+"""Signs that robustness is only a masked gradient, each as a :class:`Finding` for the record.
+
+Athalye et al. 2018, arXiv:1802.00420; Carlini et al. 2019, arXiv:1902.06705.
+"""
 
 from __future__ import annotations
 

@@ -187,6 +187,7 @@ class DifferentiableJpeg(keras.layers.Layer):
         self.quality, self.subsampling = quality, subsampling
 
     def call(self, images: Any) -> Any:
+        """Decoded images ``[B, H, W, 3]``, float32 in [0, 1]."""
         _, height, width, _ = images.shape
         scaled = images * 255.0
         pixels = ops.cast(with_slope(ops.round(scaled), scaled), "float64")
@@ -207,4 +208,5 @@ class DifferentiableJpeg(keras.layers.Layer):
         return ops.cast(rgb / 255.0, "float32")  # rounded once, as float32 division is
 
     def compute_output_shape(self, input_shape: Any) -> Any:
+        """The shape of the input: JPEG leaves an image its size."""
         return input_shape

@@ -51,6 +51,7 @@ class OverTheAirSettings(Settings):
 
     @property
     def alpha(self) -> float:
+        """Step size α as a share of the noise budget; 2.5 / steps unless ``step_size`` sets it."""
         return 2.5 / self.steps if self.step_size is None else self.step_size
 
     @model_validator(mode="after")

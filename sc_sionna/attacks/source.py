@@ -179,6 +179,10 @@ class SourceAttack(keras.layers.Layer):
     # ---------------------------------------------------------------- as a layer
 
     def call(self, images: Any, labels: Any, draws: SourceDraws | None = None) -> Any:
+        """Noisy images ``[B, H, W, 3]`` of ``images`` in [0, 1] with ``labels [B]``; no gradient passes through.
+
+        draws : of :meth:`sample`, or None to draw with the layer's own seed. UserError where their shapes do not fit.
+        """
         s = self.settings
         if s.epsilon == 0:
             return images
@@ -193,6 +197,7 @@ class SourceAttack(keras.layers.Layer):
         return ops.stop_gradient(noisy)
 
     def compute_output_spec(self, images: Any, labels: Any, draws: Any = None) -> keras.KerasTensor:
+        """Float32 in the shape of ``images``, so that Keras need not run the steps to know it."""
         return keras.KerasTensor(images.shape, dtype="float32")
 
     def _draw(self, images: Any) -> SourceDraws:

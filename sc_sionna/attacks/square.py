@@ -36,6 +36,7 @@ class Square:
         return int(np.clip(side, 1, min(height, width)))
 
     def __call__(self, images: Any, labels: Any, epsilon: float, generator: np.random.Generator) -> np.ndarray:
+        """Noisy images float32 ``[I, H, W, 3]`` in [0, 1] within ``epsilon``, after ``queries`` candidates for each."""
         clean, labels = as_inputs(images, labels)
         count, height, width, channels = clean.shape
 

@@ -52,6 +52,7 @@ class AdaptiveSuite:
     def __call__(
         self, images: Any, labels: Any, epsilon: float, generator: np.random.Generator
     ) -> dict[str, np.ndarray]:
+        """Noisy images ``[I, H, W, 3]`` by the name of the attack; UserError for an ``epsilon`` outside [0, 1]."""
         if not 0.0 <= epsilon <= 1.0:
             raise UserError(f"epsilon = {epsilon}: ℓ∞ noise on the [0, 1] pixel scale; set it from 0 to 1")
         return {name: attack(images, labels, epsilon, generator) for name, attack in self.attacks.items()}

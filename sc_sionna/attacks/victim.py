@@ -18,22 +18,23 @@ Sampler = Callable[[int, np.random.Generator], np.ndarray]
 
 
 class Victim(Protocol):
-    """Everything that an attacker needs of a scheme, whatever the scheme.
+    """Everything that an attacker needs of a scheme, whatever the scheme."""
 
-    * ``draw(count, generator)``: what the attacker does not know (kept patches, error pattern, noise), as arrays with one
-      row for each of ``count`` images.
-    * ``outputs(images, *draw)``: the differentiable pass at inference, images ``[B, H, W, 3]`` in [0, 1] to named
-      tensors: ``logits [B, C]``, and where the scheme has them ``image [B, H, W, 3]``, ``tokens [B, P, D]`` and
-      ``importance_logits``, a list of ``[B, C]``, one per feature importance module. No row depends on another.
-    * ``draw_in_graph(count, seed)``: the same law as tensors, drawn by Keras from its generator ``seed``; ``count`` may be
-      a tensor. UserError where something can be drawn on the host only.
-    """
+    def draw(self, count: int, generator: np.random.Generator) -> tuple[np.ndarray, ...]:
+        """What the attacker does not know (kept patches, bit errors, noise), as arrays with ``count`` rows."""
 
-    def draw(self, count: int, generator: np.random.Generator) -> tuple[np.ndarray, ...]: ...
+    def outputs(self, images: Any, *draw: Any) -> dict[str, Any]:
+        """The differentiable pass at inference, from images ``[B, H, W, 3]`` in [0, 1] to named tensors.
 
-    def outputs(self, images: Any, *draw: Any) -> dict[str, Any]: ...
+        ``logits [B, C]``, and where the scheme has them ``image [B, H, W, 3]``, ``tokens [B, P, D]`` and
+        ``importance_logits``, a list of ``[B, C]``, one per feature importance module. No row depends on another.
+        """
 
-    def draw_in_graph(self, count: Any, seed: keras.random.SeedGenerator) -> tuple[Any, ...]: ...
+    def draw_in_graph(self, count: Any, seed: keras.random.SeedGenerator) -> tuple[Any, ...]:
+        """The law of :meth:`draw` as tensors, drawn by Keras from its generator ``seed``; ``count`` may be a tensor.
+
+        UserError where something can be drawn on the host only.
+        """
 
 
 def sample_in_graph(what: str, sampler: Sampler, count: Any, seed: keras.random.SeedGenerator) -> Any:
@@ -93,7 +94,7 @@ class CodecVictim:
             )
 
     def draw(self, count: int, generator: np.random.Generator) -> tuple[np.ndarray, ...]:
-        """keep ``[count, N]`` and, with a channel, flips ``[count, N·m]``; a known draw is repeated row by row."""
+        """Kept patches ``[count, N]`` and, with a channel, bit errors ``[count, N·m]``; a known draw is repeated by row."""
         if self.known is None:
             return tuple(sampler(count, generator) for sampler in (self.masking, self.flips) if sampler is not None)
         rows = len(self.known[0])
@@ -113,6 +114,7 @@ class CodecVictim:
         return tuple(sample_in_graph(what, s, count, seed) for what, s in samplers.items() if s is not None)
 
     def outputs(self, images: Any, keep: Any, flips: Any = None) -> dict[str, Any]:
+        """The codec's outputs for images ``[B, H, W, 3]``, after the channel and the relaxation of the quantiser."""
         codec = self.codec
         snr_db = ops.full((ops.shape(images)[0],), self.snr_db or 0.0, dtype="float32")
         if self.relaxation == "straight-through":

@@ -38,6 +38,7 @@ class AnalogLink(Block):
         self.mimo = MimoChannel(settings, num_channel_uses)
 
     def call(self, x: Any, snr_db: Any, seed: Any, interference: Any = None) -> tuple[tf.Tensor, tf.Tensor]:
+        """Send ``x`` once; UserError for a shape that is not ``[B, U, S]`` of this link."""
         x = tf.convert_to_tensor(x)
         if x.shape[1:] != (self.mimo.num_uses, self.settings.num_streams):
             raise UserError(

@@ -115,6 +115,7 @@ class DigitalLink(Block):
         return y, w, no_eff
 
     def call(self, bits: Any, snr_db: Any, seed: Any, num_blocks: Any = None, interference: Any = None) -> LinkOutput:
+        """Send the payloads once; UserError for an empty batch, and for ``num_blocks`` of another shape or range."""
         bits = np.asarray(bits)
         blocks = self.framing.to_blocks(bits)  # [B, blocks, ·]
         batch_size, total = blocks.shape[:2]

@@ -38,6 +38,7 @@ class SoftReceiver(Block):
         )
 
     def call(self, y: Any, w: Any, no_eff: Any) -> tf.Tensor:
+        """LLRs of the payload, differentiable in ``y``."""
         framing = self.link.framing
         y = tf.reshape(tf.complex(y[..., 0], y[..., 1]), [-1, framing.uses_per_block, y.shape[-2]])  # [M, U, rx]
         _, llr, _ = self.link.receiver.llrs(y, w, no_eff)  # [M, n]

@@ -48,6 +48,7 @@ class Transmitter(Object):
         self._num_bits = num_bits
 
     def __call__(self, bits: Any) -> np.ndarray:
+        """Encode, interleave and map the bits of M blocks."""
         bits = np.asarray(bits)
         if bits.ndim != 2 or bits.shape[1] != self.framing.block_payload_bits:
             raise UserError(

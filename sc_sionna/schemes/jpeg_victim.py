@@ -36,10 +36,12 @@ class JpegVictim(CodecVictim):
 
     @cached_property
     def source_coding(self) -> DifferentiableJpeg:
+        """JPEG with the settings of the scheme, built once."""
         assert self.jpeg is not None
         return DifferentiableJpeg(self.jpeg.quality, self.jpeg.subsampling)
 
     def outputs(self, images: Any, keep: Any, flips: Any = None) -> dict[str, Any]:
+        """What the codec says of the images ``[B, H, W, 3]`` that JPEG leaves."""
         decoded = self.source_coding(images)
         if self.backward == "identity":
             decoded = with_slope(decoded, images)

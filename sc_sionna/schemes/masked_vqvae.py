@@ -82,13 +82,16 @@ class MaskedVqvaeScheme:
 
     @classmethod
     def build(cls, spec: SchemeSpec, surroundings: Surroundings) -> MaskedVqvaeScheme:
+        """The codec that the value names on the digital link of the surroundings."""
         return cls(spec.label, surroundings.codec(spec), surroundings.link, surroundings.decoding)
 
     @property
     def random(self) -> bool:
+        """Whether the kept patches are drawn; errors on the air are no part of the pass."""
         return draws_masks(self.codec)
 
     def forget(self) -> None:
+        """Drop indices and error-free predictions of the batches so far."""
         self._sent.clear()
         self._error_free.clear()
 
@@ -115,6 +118,7 @@ class MaskedVqvaeScheme:
         return predict(received, sent.keep[rows], snr, *mask)
 
     def error_free_predictions(self, batch: Batch, snr_db: float) -> np.ndarray:
+        """Predictions ``[B]`` from the indices as sent; the SNR counts only where the codec is told it."""
         told = snr_db if self.codec.settings.decoder.knows_snr else 0.0
         sent = self._source(batch, snr_db)
         key = batch.key, told if not sent.chosen else snr_db
@@ -123,6 +127,7 @@ class MaskedVqvaeScheme:
         return self._error_free[key]
 
     def transmit(self, batch: Batch, snr_db: float, interference: np.ndarray | None = None) -> dict[str, Any]:
+        """Send the bits of the indices, and classify from the received ones; only damaged images are decoded anew."""
         sent = self._source(batch, snr_db)  # images -> [B, N] -> [B, N·m]
         received = self.link(sent.bits, snr_db, batch.link_seed(snr_db), interference=interference)  # -> [B, N·m]
         received_indices = np.asarray(self.mapper.to_indices(received.bits))  # -> [B, N]
@@ -149,6 +154,7 @@ class MaskedVqvaeScheme:
         return framing.to_payload(decoded.reshape(batch_size, framing.num_blocks, -1))
 
     def counts(self, batch: Batch, outputs: dict[str, Any]) -> dict[str, int]:
+        """Counts of the task and of wrong bits, blocks and indices."""
         bit_errors = outputs["bits"] != outputs["received_bits"]
         blocks = self.link.framing.to_blocks(bit_errors.astype(np.int32)).any(axis=-1) | outputs["erased_blocks"]
         index_errors = outputs["indices"] != outputs["received_indices"]
@@ -158,6 +164,10 @@ class MaskedVqvaeScheme:
         }
 
     def budget(self, images: np.ndarray) -> Budget:
+        """Cost of an image on the air.
+
+        Where each image chooses the features that it sends, this is the mean over ``images`` with their side information.
+        """
         payload, side = float(self.link.framing.payload_bits), 0.0
         s = self.codec.settings
         if (s.importance.form == "class" and s.importance.threshold) or s.similarity.threshold is not None:
@@ -174,6 +184,7 @@ class MaskedVqvaeScheme:
         return CodecVictim(self.codec, self.masking, snr_db=values.pop("snr_db", 18.0), **values)
 
     def adaptive_victims(self, snr_db: float, cache_dir: Path) -> dict[str, Victim]:
+        """The codec once for each relaxation of the quantiser, with bit errors as measured on the link at ``snr_db``."""
         payload = self.codec.payload_length
         ensure_calibration(self.settings, payload, [snr_db], cache_dir)
         channel = load_calibrated(self.settings, payload, snr_db, cache_dir)
@@ -183,6 +194,7 @@ class MaskedVqvaeScheme:
         }
 
     def air_surface(self, batch: Batch, snr_db: float) -> AirSurface:
+        """The received signal, and the task's loss through a soft receiver and the codebook's posterior mean."""
         crc = self.link.settings.crc
         if self._soft_receiver is None and crc == "none":
             self._soft_receiver = SoftReceiver(self.link)

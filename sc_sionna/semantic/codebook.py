@@ -43,6 +43,7 @@ class Codebook(layers.Layer):
         self.task_trains_codebook = task_trains_codebook
 
     def build(self, *_: Any) -> None:
+        """Create the J basis vectors, ``[J, D]``."""
         self.vectors = self.add_weight(
             shape=(self.size, self.dim), initializer=keras.initializers.RandomNormal(stddev=1.0), name="vectors"
         )
@@ -85,6 +86,10 @@ class Codebook(layers.Layer):
         return ops.matmul(ops.softmax(score, axis=-1), vectors)
 
     def straight_through(self, features: Any, received_indices: Any) -> Any:
+        """Basis vectors ``[B, N, D]`` of the received indices.
+
+        Their gradient goes to ``features``, and to the vectors as well where ``task_trains_codebook`` is set.
+        """
         received = self.decode(received_indices)
         passed = features + ops.stop_gradient(received - features)
         if self.task_trains_codebook:

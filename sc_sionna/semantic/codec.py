@@ -52,8 +52,10 @@ def unit_power(features: Any) -> Any:
 
 
 class SemanticCodec(keras.Model):
-    """Masked VQ-VAE (Sec. III), or the same ViT with another bottleneck: ``"analog"`` sends the features themselves as
-    complex symbols (the JSCC scheme of Sec. V), ``"none"`` sends nothing (a plain ViT).
+    """Masked VQ-VAE (Sec. III), or the same ViT with another bottleneck.
+
+    ``"analog"`` sends the features themselves as complex symbols (the JSCC scheme of Sec. V), ``"none"`` sends nothing (a
+    plain ViT).
 
     settings : sizes and parts
     heads : makes the layers from tokens to a task's outputs, by the name of the output; a layer's own name is its place in
@@ -226,6 +228,7 @@ class SemanticCodec(keras.Model):
         arrived: Any = None,
         quantise: bool = True,
     ) -> dict[str, Any]:
+        """Encode, send with the given error, and decode; inputs and outputs as the class says."""
         outputs = self.source(images, keep, snr_db, labels)
         received = outputs["features"]
         if not quantise:

@@ -39,11 +39,13 @@ class Decoder(layers.Layer):
         self.norm = layers.LayerNormalization(epsilon=1e-6, name="norm")
 
     def build(self, *_: Any) -> None:
+        """Create the mask token, which stands for every patch that does not arrive."""
         self.mask_token = self.add_weight(
             shape=(self.settings.decoder.dim,), initializer=keras.initializers.RandomNormal(stddev=0.02), name="mask"
         )
 
     def call(self, received: Any, keep: Any, snr_db: Any, sent_mask: Any = None) -> Any:
+        """Decoded tokens of all P positions."""
         kept = self.embed(received * self.input_scale)
         mask_token = ops.cast(self.mask_token, kept.dtype)
         x = self.position(scatter_kept(kept, keep, mask_token, self.settings.num_patches, sent_mask))
@@ -63,5 +65,6 @@ class ReconstructHead(layers.Layer):
         self.out = layers.Dense(settings.patch_size**2 * 3, dtype="float32", name="pixels")
 
     def call(self, tokens: Any) -> Any:
+        """Images whose pixels are unbounded: the loss pulls them into [0, 1], nothing clips them."""
         pixels = self.out(tokens) + 0.5
         return unpatchify(pixels, self.settings.patch_size, self.settings.image_size)

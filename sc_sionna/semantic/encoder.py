@@ -47,6 +47,7 @@ class Encoder(layers.Layer):
         }
 
     def call(self, images: Any, keep: Any, snr_db: Any = None, labels: Any = None, details: bool = False) -> Any:
+        """Hidden tokens of the kept patches; with ``details`` also the FIMs' class scores and the mask of what is sent."""
         s = self.settings
         if self.importance and snr_db is None:
             raise UserError(

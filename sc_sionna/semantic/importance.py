@@ -49,6 +49,7 @@ class FeatureImportance(layers.Layer):
         self.matrix = layers.Dense(num_classes, use_bias=False, dtype="float32", name="scores")  # its kernel is W^l, T
 
     def build(self, *_: Any) -> None:
+        """Create the trainable values of every patch position and the matrix of class scores."""
         shape = (self.num_patches,)
         self.scale = self.add_weight(shape=shape, initializer="ones", name="scale")
         self.snr_gain = self.add_weight(shape=shape, initializer="zeros", name="snr_gain")
@@ -74,6 +75,7 @@ class FeatureImportance(layers.Layer):
     def call(
         self, tokens: Any, keep: Any, snr_db: Any, labels: Any = None, training: bool | None = None
     ) -> tuple[Any, Any, Any]:
+        """Weights of the predicted class, in training of the true one; of the only row where they are not by class."""
         tokens = ops.cast(tokens, "float32")
         scores = self.scores(tokens, keep, snr_db)
         row = ops.cast(labels, "int32") if training and labels is not None else ops.argmax(scores, axis=-1)

@@ -37,10 +37,12 @@ class UniformMasking:
         self.num_kept = num_kept
 
     def __call__(self, batch_size: int, rng: np.random.Generator) -> np.ndarray:
+        """Kept positions of every image, drawn on the host."""
         noise = rng.random((batch_size, self.num_patches))
         return np.sort(np.argsort(noise, axis=1)[:, : self.num_kept], axis=1).astype(np.int32)
 
     def in_graph(self, batch_size: Any, seed: keras.random.SeedGenerator) -> Any:
+        """The same law, drawn by Keras."""
         return _smallest(keras.random.uniform((batch_size, self.num_patches), seed=seed), self.num_kept)
 
 
@@ -65,10 +67,12 @@ class NoiseRelatedMasking:
         self.log_weights = np.log(np.maximum(energy / mean, 1e-6)) / temperature
 
     def __call__(self, batch_size: int, rng: np.random.Generator) -> np.ndarray:
+        """Kept positions of every image, drawn on the host by the Gumbel trick."""
         keys = self.log_weights + rng.gumbel(size=(batch_size, self.num_patches))
         return np.sort(np.argsort(keys, axis=1)[:, : self.num_kept], axis=1).astype(np.int32)
 
     def in_graph(self, batch_size: Any, seed: keras.random.SeedGenerator) -> Any:
+        """The same law, drawn by Keras."""
         uniform = keras.random.uniform((batch_size, self.num_patches), seed=seed)
         gumbel = -ops.log(-ops.log(uniform + 1e-30))  # a uniform number may be 0
         return _smallest(gumbel + ops.convert_to_tensor(self.log_weights, dtype="float32"), self.num_kept)
@@ -81,9 +85,11 @@ class FixedMasking:
         self.positions = np.asarray(positions, np.int32)
 
     def __call__(self, batch_size: int, rng: np.random.Generator) -> np.ndarray:
+        """The same positions for every image; ``rng`` is not used."""
         return np.tile(self.positions, (batch_size, 1))
 
     def in_graph(self, batch_size: Any, seed: keras.random.SeedGenerator) -> Any:
+        """The same positions as a tensor; ``seed`` is not used."""
         return ops.tile(ops.convert_to_tensor(self.positions)[None], (batch_size, 1))
 
 
@@ -98,6 +104,7 @@ class MaskingAmong:
         self.candidates = np.asarray(candidates, np.int32)
 
     def __call__(self, batch_size: int, rng: np.random.Generator) -> np.ndarray:
+        """The candidates whose ranks the rule draws."""
         return self.candidates[self.masking(batch_size, rng)]
 
     @property
@@ -136,6 +143,7 @@ class CheckedMasking:
         return UserError(f"masking = {self.name!r}: {what}")
 
     def __call__(self, batch_size: int, rng: np.random.Generator) -> np.ndarray:
+        """The rule's draw, once it is known to keep the contract; UserError where it does not."""
         keep = self.masking(batch_size, rng)
         shape = (batch_size, self.num_kept)
         if not isinstance(keep, np.ndarray) or keep.dtype != np.int32 or keep.shape != shape:

@@ -32,6 +32,7 @@ class PositionEmbedding(layers.Layer):
         self.dim = dim
 
     def build(self, *_: Any) -> None:
+        """Create the table ``[P, dim]``, started from sines and cosines."""
         self.table = self.add_weight(
             shape=(self.num_patches, self.dim),
             initializer=lambda shape, dtype=None: ops.convert_to_tensor(sincos_positions(*shape), dtype=dtype),
@@ -39,6 +40,7 @@ class PositionEmbedding(layers.Layer):
         )
 
     def call(self, tokens: Any, positions: Any = None) -> Any:
+        """Tokens with the embedding of their positions added."""
         table = ops.cast(self.table, tokens.dtype)
         return tokens + (table if positions is None else ops.take(table, positions, axis=0))
 
@@ -58,6 +60,7 @@ class ViTBlock(layers.Layer):
         self.fc2 = layers.Dense(dim, name="fc2")
 
     def build(self, input_shape: Any) -> None:
+        """Build every layer for tokens ``[B, T, dim]``."""
         for layer in (self.norm1, self.qkv, self.proj, self.norm2, self.fc1):
             layer.build(input_shape)
         self.fc2.build((*input_shape[:-1], self.fc1.units))
@@ -71,5 +74,6 @@ class ViTBlock(layers.Layer):
         return self.proj(ops.reshape(ops.transpose(mixed, (0, 2, 1, 3)), (-1, tokens, dim)))
 
     def call(self, x: Any) -> Any:
+        """Tokens after attention and MLP, each with its residual connection."""
         x = x + self._attend(self.norm1(x))
         return x + self.fc2(self.fc1(self.norm2(x)))

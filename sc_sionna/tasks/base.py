@@ -107,8 +107,10 @@ class Task(ABC):
     def pose(
         self, images: np.ndarray, labels: np.ndarray, generator: np.random.Generator
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Images float32 ``[B, H, W, 3]`` and int32 labels ``[B]`` of a data set as the task poses them; by default as
-        they are. A task that makes its own labels, say by turning the image, does so here, before any noise."""
+        """Images float32 ``[B, H, W, 3]`` and int32 labels ``[B]`` of a data set as the task poses them.
+
+        By default as they are. A task that makes its own labels, say by turning the image, does so here, before any noise.
+        """
         return images, labels
 
     def targets(self, images: np.ndarray, labels: np.ndarray) -> np.ndarray:
@@ -132,8 +134,10 @@ class Task(ABC):
         """
 
     def counts(self, predictions: np.ndarray, targets: np.ndarray) -> Counts:
-        """Integers of a batch of a sweep, which add over batches: ``images``, and those of ``metric``. By default the images
-        alone."""
+        """Integers of a batch of a sweep, which add over batches: ``images``, and those of ``metric``.
+
+        By default the images alone.
+        """
         return {"images": len(targets)}
 
     def scores(self, predictions: np.ndarray, targets: np.ndarray) -> dict[str, np.ndarray]:

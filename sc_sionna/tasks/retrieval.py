@@ -62,8 +62,10 @@ def supervised_contrastive(embeddings: Any, labels: Any, temperature: float = TE
 
 
 def embedding_of(outputs: dict[str, Any]) -> Any:
-    """The unit vector that retrieval compares, ``[B, E]``: the head's, or along the mean token where a codec has no head
-    for retrieval."""
+    """The unit vector that retrieval compares, ``[B, E]``.
+
+    It is the head's, or lies along the mean token where a codec has no head for retrieval.
+    """
     if "embedding" in outputs:
         return outputs["embedding"]
     return to_unit(ops.mean(ops.cast(need(outputs, "tokens", "retrieval"), "float32"), axis=1))

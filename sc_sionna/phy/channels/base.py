@@ -43,7 +43,9 @@ class ChannelModel(Block):
 
     @property
     def expected_energy(self) -> float:
+        """Mean of |h|² over entries and realisations, 1 unless a model says otherwise."""
         return 1.0
 
     @abstractmethod
-    def call(self, batch_size: Any, num_realisations: int, seed: Any) -> tf.Tensor: ...
+    def call(self, batch_size: Any, num_realisations: int, seed: Any) -> tf.Tensor:
+        """Channel matrices, in shape and type as the class says."""

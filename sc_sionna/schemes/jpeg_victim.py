@@ -40,9 +40,9 @@ class JpegVictim(CodecVictim):
         assert self.jpeg is not None
         return DifferentiableJpeg(self.jpeg.quality, self.jpeg.subsampling)
 
-    def outputs(self, images: Any, keep: Any, flips: Any = None) -> dict[str, Any]:
+    def outputs(self, images: Any, keep: Any, bit_errors: Any = None) -> dict[str, Any]:
         """What the codec says of the images ``[B, H, W, 3]`` that JPEG leaves."""
         decoded = self.source_coding(images)
         if self.backward == "identity":
             decoded = with_slope(decoded, images)
-        return super().outputs(decoded, keep, flips)
+        return super().outputs(decoded, keep, bit_errors)

@@ -180,7 +180,7 @@ class MaskedVqvaeScheme:
     # ------------------------------------------------------------------ what an attacker may use
 
     def victim(self, **values: Any) -> CodecVictim:
-        """The differentiable pass from image to class, error-free on the air unless ``flips`` says otherwise."""
+        """The differentiable pass from image to class, error-free on the air unless ``bit_errors`` says otherwise."""
         return CodecVictim(self.codec, self.masking, snr_db=values.pop("snr_db", 18.0), **values)
 
     def adaptive_victims(self, snr_db: float, cache_dir: Path) -> dict[str, Victim]:
@@ -189,7 +189,9 @@ class MaskedVqvaeScheme:
         ensure_calibration(self.settings, payload, [snr_db], cache_dir)
         channel = load_calibrated(self.settings, payload, snr_db, cache_dir)
         return {
-            name: self.victim(snr_db=snr_db, relaxation=name, flips=lambda count, g: channel.error(count, payload, g))
+            name: self.victim(
+                snr_db=snr_db, relaxation=name, bit_errors=lambda count, g: channel.error(count, payload, g)
+            )
             for name in RELAXATIONS
         }
 

@@ -28,7 +28,7 @@ class AnalogVictim(CodecVictim):
         assert self.noise is not None
         return *super().draw_in_graph(count, seed), sample_in_graph("noise", self.noise, count, seed)
 
-    def outputs(self, images: Any, keep: Any, flips: Any = None) -> dict[str, Any]:
+    def outputs(self, images: Any, keep: Any, noise: Any = None) -> dict[str, Any]:
         """The codec's outputs with ``noise [B, N·D]`` added to the features."""
         snr_db = ops.full((ops.shape(images)[0],), self.snr_db or 0.0, dtype="float32")
-        return self.codec(images, keep, snr_db, flips, training=False)
+        return self.codec(images, keep, snr_db, noise, training=False)

@@ -203,17 +203,17 @@ class SemanticCodec(keras.Model):
         answers = {output: getattr(self, name)(tokens) for output, name in self._head_of.items()}
         return {"tokens": tokens, **answers, "image": self.reconstruct(tokens)}
 
-    def receive(self, features: Any, indices: Any, flips: Any, representatives: Any = None) -> tuple[Any, Any]:
-        """Received features and indices after the error pattern ``flips``; straight-through gradient.
+    def receive(self, features: Any, indices: Any, bit_errors: Any, representatives: Any = None) -> tuple[Any, Any]:
+        """Received features and indices after the error pattern ``bit_errors``; straight-through gradient.
 
         What a feature's representative arrives as is what the feature arrives as.
         """
         assert self.codebook is not None
-        if flips is None:
+        if bit_errors is None:
             received_indices = indices
         else:
             bits = self.index_mapper.to_bits(indices)
-            received_indices = self.index_mapper.to_indices(ops.bitwise_xor(bits, ops.cast(flips, bits.dtype)))
+            received_indices = self.index_mapper.to_indices(ops.bitwise_xor(bits, ops.cast(bit_errors, bits.dtype)))
         if representatives is not None:
             received_indices = ops.take_along_axis(received_indices, representatives, axis=1)
         return self.codebook.straight_through(features, received_indices), received_indices

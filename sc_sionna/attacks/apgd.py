@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from keras import ops
 
@@ -11,6 +9,7 @@ from sc_sionna.attacks.adaptive_settings import AdaptiveSettings
 from sc_sionna.attacks.ball import ascent_direction, project_on_host, random_start
 from sc_sionna.attacks.objective import Loss, Objective, as_inputs
 from sc_sionna.attacks.victim import Victim
+from sc_sionna.core.tensor import Tensor
 
 
 class Apgd:
@@ -36,7 +35,7 @@ class Apgd:
             percent.append(percent[-1] + max(percent[-1] - percent[-2] - 3, 6))
         return {-(-place * self.settings.steps // 100) for place in percent[1:]}
 
-    def __call__(self, images: Any, labels: Any, epsilon: float, generator: np.random.Generator) -> np.ndarray:
+    def __call__(self, images: Tensor, labels: Tensor, epsilon: float, generator: np.random.Generator) -> np.ndarray:
         """Noisy images float32 ``[I, H, W, 3]`` in [0, 1] within ``epsilon``, of each the best that a restart found."""
         clean, labels = as_inputs(images, labels)
         runs = [self._run(clean, labels, epsilon, generator) for _ in range(self.settings.restarts)]

@@ -11,6 +11,7 @@ import numpy as np
 from keras import ops
 
 from sc_sionna.core.errors import UserError
+from sc_sionna.core.tensor import Tensor
 from sc_sionna.semantic.codec import SemanticCodec
 
 Relaxation = Literal["straight-through", "soft", "unquantised"]
@@ -23,21 +24,21 @@ class Victim(Protocol):
     def draw(self, count: int, generator: np.random.Generator) -> tuple[np.ndarray, ...]:
         """What the attacker does not know (kept patches, bit errors, noise), as arrays with ``count`` rows."""
 
-    def outputs(self, images: Any, *draw: Any) -> dict[str, Any]:
+    def outputs(self, images: Tensor, *draw: Tensor) -> dict[str, Any]:
         """The differentiable pass at inference, from images ``[B, H, W, 3]`` in [0, 1] to named tensors.
 
         ``logits [B, C]``, and where the scheme has them ``image [B, H, W, 3]``, ``tokens [B, P, D]`` and
         ``importance_logits``, a list of ``[B, C]``, one per feature importance module. No row depends on another.
         """
 
-    def draw_in_graph(self, count: Any, seed: keras.random.SeedGenerator) -> tuple[Any, ...]:
+    def draw_in_graph(self, count: int | Tensor, seed: keras.random.SeedGenerator) -> tuple[Tensor, ...]:
         """The law of :meth:`draw` as tensors, drawn by Keras from its generator ``seed``; ``count`` may be a tensor.
 
         UserError where something can be drawn on the host only.
         """
 
 
-def sample_in_graph(what: str, sampler: Sampler, count: Any, seed: keras.random.SeedGenerator) -> Any:
+def sample_in_graph(what: str, sampler: Sampler, count: int | Tensor, seed: keras.random.SeedGenerator) -> Tensor:
     """Draw as the sampler does, but by Keras, or a UserError where it has no way to."""
     in_graph = getattr(sampler, "in_graph", None)
     if in_graph is None:
@@ -105,7 +106,7 @@ class CodecVictim:
             raise UserError(f"known: {rows} rows for {count} images; give one row per image")
         return tuple(np.repeat(part, count // rows, axis=0) for part in self.known)
 
-    def draw_in_graph(self, count: Any, seed: keras.random.SeedGenerator) -> tuple[Any, ...]:
+    def draw_in_graph(self, count: int | Tensor, seed: keras.random.SeedGenerator) -> tuple[Tensor, ...]:
         """The same as :meth:`draw`, as tensors; a sampler that has no ``in_graph(count, seed)`` is a UserError."""
         if self.known is not None:
             if not isinstance(count, int):
@@ -116,7 +117,7 @@ class CodecVictim:
         samplers = {"masking": self.masking, "bit_errors": self.bit_errors}
         return tuple(sample_in_graph(what, s, count, seed) for what, s in samplers.items() if s is not None)
 
-    def outputs(self, images: Any, keep: Any, bit_errors: Any = None) -> dict[str, Any]:
+    def outputs(self, images: Tensor, keep: Tensor, bit_errors: Tensor | None = None) -> dict[str, Any]:
         """The codec's outputs for images ``[B, H, W, 3]``, after the channel and the relaxation of the quantiser."""
         codec = self.codec
         snr_db = ops.full((ops.shape(images)[0],), self.snr_db or 0.0, dtype="float32")
@@ -126,7 +127,7 @@ class CodecVictim:
         received = outputs["features"] if self.relaxation == "unquantised" else self._soft(outputs, bit_errors)
         return {**outputs, **codec.decode(received, keep, snr_db, outputs.get("sent_mask"))}
 
-    def _soft(self, outputs: dict[str, Any], bit_errors: Any) -> Any:
+    def _soft(self, outputs: dict[str, Any], bit_errors: Tensor | None) -> Tensor:
         """Expected codebook vectors ``[B, N, D]``, the received ones where the channel hit the index."""
         codebook, features, indices = self.codec.codebook, outputs["features"], outputs["indices"]
         assert codebook is not None

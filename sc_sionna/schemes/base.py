@@ -15,6 +15,7 @@ from sc_sionna.attacks.victim import Victim
 from sc_sionna.core import rng
 from sc_sionna.core.backend import compile_function
 from sc_sionna.core.errors import UserError
+from sc_sionna.core.tensor import Tensor
 from sc_sionna.phy.budget import Budget
 from sc_sionna.schemes.jpeg import JpegSettings
 from sc_sionna.semantic.codec import SemanticCodec
@@ -70,8 +71,8 @@ class AirSurface(NamedTuple):
     """
 
     received: np.ndarray
-    loss: Callable[..., Any]
-    inputs: tuple[Any, ...]
+    loss: Callable[..., Tensor]
+    inputs: tuple[Tensor, ...]
 
 
 Gradient = Literal["none", "surrogate", "straight-through", "exact"]

@@ -10,6 +10,7 @@ import numpy as np
 
 from sc_sionna.attacks.victim import Victim
 from sc_sionna.core.errors import UserError
+from sc_sionna.core.tensor import Tensor
 from sc_sionna.data.common import to_float
 from sc_sionna.phy.budget import Budget, digital_budget
 from sc_sionna.phy.framing import Framing
@@ -252,7 +253,7 @@ class JpegLdpcScheme:
             row[: len(first)] = first
         y, _, _ = self._link(1).received(bits, snr_db, batch.link_seed(snr_db))
 
-        def loss(*_: Any) -> Any:
+        def loss(*_: Any) -> Tensor:
             raise UserError(
                 f"over-the-air attack on {self.name!r}: entropy-coded bits have no gradient; attack a learned scheme, or "
                 "use the control 'gaussian'"

@@ -12,6 +12,7 @@ from sc_sionna.attacks.victim import CodecVictim, Victim
 from sc_sionna.core import rng
 from sc_sionna.core.backend import compile_function
 from sc_sionna.core.errors import UserError
+from sc_sionna.core.tensor import Tensor
 from sc_sionna.phy.analog_link import AnalogLink
 from sc_sionna.phy.budget import Budget
 from sc_sionna.schemes.base import (
@@ -136,7 +137,9 @@ class JsccScheme:
         y, w = self.link.received(x, snr_db, batch.link_seed(snr_db))
         codec, task_loss = self.codec, air_loss(self)
 
-        def loss(y: Any, w_real: Any, w_imag: Any, labels: Any, keep: Any, snr: Any, clean: Any) -> Any:
+        def loss(
+            y: Tensor, w_real: Tensor, w_imag: Tensor, labels: Tensor, keep: Tensor, snr: Tensor, clean: Tensor
+        ) -> Tensor:
             real, imag = y[..., 0][:, :, None, :], y[..., 1][:, :, None, :]  # [B, U, 1, rx]
             pair = [ops.sum(w_real * real - w_imag * imag, -1), ops.sum(w_real * imag + w_imag * real, -1)]
             received = ops.reshape(ops.stack(pair, -1), (-1, keep.shape[1], codec.settings.code_dim))

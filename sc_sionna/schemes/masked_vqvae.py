@@ -13,6 +13,7 @@ from sc_sionna.attacks.victim import CodecVictim, Relaxation, Victim
 from sc_sionna.core import rng
 from sc_sionna.core.backend import compile_function
 from sc_sionna.core.errors import UserError
+from sc_sionna.core.tensor import Tensor
 from sc_sionna.phy.budget import Budget, digital_budget
 from sc_sionna.phy.link import DigitalLink
 from sc_sionna.phy.soft import SoftReceiver
@@ -147,7 +148,7 @@ class MaskedVqvaeScheme:
             "link": received,
         }
 
-    def _llr(self, llr: Any, batch_size: int) -> np.ndarray:
+    def _llr(self, llr: Tensor, batch_size: int) -> np.ndarray:
         """LLRs of the payload bits ``[B, N·m]`` after decoding."""
         framing = self.link.framing
         decoded = self.link.receiver.soft(llr)[:, : framing.block_payload_bits]
@@ -207,7 +208,9 @@ class MaskedVqvaeScheme:
 
         task_loss = air_loss(self)
 
-        def loss(y: Any, w: Any, no_eff: Any, labels: Any, keep: Any, snr: Any, clean: Any) -> Any:
+        def loss(
+            y: Tensor, w: Tensor, no_eff: Tensor, labels: Tensor, keep: Tensor, snr: Tensor, clean: Tensor
+        ) -> Tensor:
             if receiver is None:
                 raise UserError(f"link.crc = {crc!r}: a gradient over the air needs index payloads; set crc = 'none'")
             return task_loss(codec.decode(codebook.posterior_mean(receiver(y, w, no_eff)), keep, snr), labels, clean)

@@ -8,6 +8,8 @@ import keras
 import numpy as np
 from keras import layers, ops
 
+from sc_sionna.core.tensor import Tensor
+
 
 def sincos_positions(num_patches: int, dim: int) -> np.ndarray:
     """Two-dimensional sine and cosine embedding of a square grid: float32 ``[P, dim]`` (as in masked autoencoders)."""
@@ -39,7 +41,7 @@ class PositionEmbedding(layers.Layer):
             name="table",
         )
 
-    def call(self, tokens: Any, positions: Any = None) -> Any:
+    def call(self, tokens: Tensor, positions: Tensor | None = None) -> Tensor:
         """Tokens with the embedding of their positions added."""
         table = ops.cast(self.table, tokens.dtype)
         return tokens + (table if positions is None else ops.take(table, positions, axis=0))
@@ -65,7 +67,7 @@ class ViTBlock(layers.Layer):
             layer.build(input_shape)
         self.fc2.build((*input_shape[:-1], self.fc1.units))
 
-    def _attend(self, x: Any) -> Any:
+    def _attend(self, x: Tensor) -> Tensor:
         tokens, dim = x.shape[1], x.shape[2]
         qkv = ops.reshape(self.qkv(x), (-1, tokens, 3, self.num_heads, self.head_width))
         q, k, v = ops.unstack(ops.transpose(qkv, (2, 0, 3, 1, 4)), 3, axis=0)
@@ -73,7 +75,7 @@ class ViTBlock(layers.Layer):
         mixed = ops.matmul(keras.activations.softmax(scores), v)
         return self.proj(ops.reshape(ops.transpose(mixed, (0, 2, 1, 3)), (-1, tokens, dim)))
 
-    def call(self, x: Any) -> Any:
+    def call(self, x: Tensor) -> Tensor:
         """Tokens after attention and MLP, each with its residual connection."""
         x = x + self._attend(self.norm1(x))
         return x + self.fc2(self.fc1(self.norm2(x)))

@@ -163,7 +163,7 @@ def test_a_step_under_mixed_bfloat16_has_finite_gradients(task, importance):
         ({"colour": 3}, "unknown setting 'colour'"),
         ({"masking": {"rule": "nope"}}, "masking.rule = 'nope': unknown"),
         ({"importance": {"layers": (1,)}}, "importance.layers = (1,): an encoder of depth 1 has the blocks 0 to 0"),
-        ({"importance": {"layers": (-1,)}}, "importance.layers = (-1,)"),
+        ({"importance": {"layers": (-1,)}}, "importance.layers.0 = -1"),
         ({"importance": {"layers": (0, 0)}}, "name each at most once"),
         ({"importance": "max"}, "importance = 'max'"),
         ({"importance": {"threshold": 0.5}}, "importance.threshold = 0.5: without a feature importance module"),

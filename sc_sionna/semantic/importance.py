@@ -76,7 +76,7 @@ class FeatureImportance(layers.Layer):
     def call(
         self, tokens: Tensor, keep: Tensor, snr_db: Tensor, labels: Tensor | None = None, training: bool | None = None
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """Weights of the predicted class, in training of the true one; of the only row where they are not by class."""
+        """The weights are those of the true class in training, else of the predicted one."""
         tokens = ops.cast(tokens, "float32")
         scores = self.scores(tokens, keep, snr_db)
         row = ops.cast(labels, "int32") if training and labels is not None else ops.argmax(scores, axis=-1)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from keras import ops
 
@@ -11,11 +9,14 @@ from sc_sionna.attacks.adaptive_settings import AdaptiveSettings
 from sc_sionna.attacks.ball import ascent_direction, project_on_host, random_start
 from sc_sionna.attacks.objective import Loss, Objective, as_inputs
 from sc_sionna.attacks.victim import Victim
+from sc_sionna.core.tensor import Tensor
 
 
 class Apgd:
-    """Auto-PGD in the ℓ∞ ball (Croce & Hein 2020, arXiv:2003.01690): momentum 0.75, a step from 2ε that is halved
-    for an image whose loss stalls at a checkpoint, going on from its best point. Of all restarts the best point counts.
+    """Auto-PGD in the ℓ∞ ball (Croce & Hein 2020, arXiv:2003.01690).
+
+    Momentum is 0.75. The step is 2ε at first and halved for an image whose loss stalls at a checkpoint, which then goes on
+    from its best point. Of all restarts the best point counts.
 
     Every gradient has fresh draws, so "best" is by the mean loss over ``draws`` of them. A run of K steps costs K + 1
     forward and backward passes.
@@ -34,7 +35,8 @@ class Apgd:
             percent.append(percent[-1] + max(percent[-1] - percent[-2] - 3, 6))
         return {-(-place * self.settings.steps // 100) for place in percent[1:]}
 
-    def __call__(self, images: Any, labels: Any, epsilon: float, generator: np.random.Generator) -> np.ndarray:
+    def __call__(self, images: Tensor, labels: Tensor, epsilon: float, generator: np.random.Generator) -> np.ndarray:
+        """Noisy images float32 ``[I, H, W, 3]`` in [0, 1] within ``epsilon``, of each the best that a restart found."""
         clean, labels = as_inputs(images, labels)
         runs = [self._run(clean, labels, epsilon, generator) for _ in range(self.settings.restarts)]
         winner = np.argmax([loss for _, loss in runs], axis=0)

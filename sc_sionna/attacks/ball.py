@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Literal
 
 import keras
 import numpy as np
 from keras import ops
 
+from sc_sionna.core.tensor import Tensor
+
 Norm = Literal["linf", "l2"]
 
 
-def _norms(x: Any) -> Any:
+def _norms(x: Tensor) -> Tensor:
     """ℓ2 norm of each image of ``[B, H, W, 3]`` as float64 ``[B, 1, 1, 1]``."""
     return ops.sqrt(ops.sum(ops.square(ops.cast(x, "float64")), axis=(1, 2, 3), keepdims=True))
 
 
-def ascent_direction(gradient: Any, norm: Norm) -> Any:
+def ascent_direction(gradient: Tensor, norm: Norm) -> Tensor:
     """Steepest ascent of unit size: sign(g) for ℓ∞, g / ‖g‖₂ of each image for ℓ2.
 
     Where g is 0 or not finite nothing moves. Eq. (6) has sign(0) = 1, which would brighten the pixels of the patches that
@@ -30,7 +32,7 @@ def ascent_direction(gradient: Any, norm: Norm) -> Any:
     return gradient * ops.cast(inverse, "float32")
 
 
-def project(images: Any, clean: Any, epsilon: Any, norm: Norm) -> Any:
+def project(images: Tensor, clean: Tensor, epsilon: float | Tensor, norm: Norm) -> Tensor:
     """Π of Eq. (7): onto the ball of radius ε around the clean images, then the box [0, 1] (which keeps the ball)."""
     noise = images - clean
     epsilon = ops.convert_to_tensor(epsilon, dtype="float64")
@@ -59,7 +61,7 @@ def random_noise(shape: tuple[int, ...], epsilon: float, norm: Norm, generator: 
     return np.asarray(direction * radius.reshape(-1, 1, 1, 1).astype(np.float32))
 
 
-def random_noise_in_graph(images: Any, epsilon: float, norm: Norm, seed: keras.random.SeedGenerator) -> Any:
+def random_noise_in_graph(images: Tensor, epsilon: float, norm: Norm, seed: keras.random.SeedGenerator) -> Tensor:
     """The same law as :func:`random_noise`, drawn by Keras in the shape of ``images``."""
     shape = ops.shape(images)
     if norm == "linf":

@@ -1,17 +1,19 @@
-"""Signs that robustness is only a masked gradient (Athalye et al. 2018, arXiv:1802.00420; Carlini et al. 2019,
-arXiv:1902.06705): each is a :class:`Finding` for the record."""
+"""Signs that robustness is only a masked gradient, each as a :class:`Finding` for the record.
+
+Athalye et al. 2018, arXiv:1802.00420; Carlini et al. 2019, arXiv:1902.06705.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from sc_sionna.attacks.objective import NO_GRADIENT, Objective, as_inputs
 from sc_sionna.attacks.victim import Victim
 from sc_sionna.core.errors import UserError
+from sc_sionna.core.tensor import Tensor
 from sc_sionna.tasks import NOISE_LOSSES
 
 ZERO = 1e-12  # a gradient whose largest entry is below this gives sign noise only
@@ -28,7 +30,7 @@ class Finding:
 
 
 def gradient_health(
-    victim: Victim, images: Any, labels: Any, generator: np.random.Generator, draws: int = 1, batch_size: int = 64
+    victim: Victim, images: Tensor, labels: Tensor, generator: np.random.Generator, draws: int = 1, batch_size: int = 64
 ) -> list[Finding]:
     """Gradients of both classification losses at the given images: existing, finite, not zero, not constant.
 

@@ -18,6 +18,7 @@ import numpy as np
 from keras import ops
 
 from sc_sionna.core.errors import UserError
+from sc_sionna.core.tensor import Tensor
 
 Subsampling = Literal["4:4:4", "4:2:2", "4:2:0"]
 FACTORS: dict[str, tuple[int, int]] = {"4:4:4": (1, 1), "4:2:2": (1, 2), "4:2:0": (2, 2)}  # rows, columns
@@ -96,27 +97,27 @@ _CR_RED, _CB_BLUE = float(_fixed(1.40200, 16)), float(_fixed(1.77200, 16))
 _CB_GREEN, _CR_GREEN = float(_fixed(0.34414, 16)), float(_fixed(0.71414, 16))
 
 
-def with_slope(value: Any, x: Any, slope: Any = 1.0) -> Any:
+def with_slope(value: Tensor, x: Tensor, slope: float | Tensor = 1.0) -> Tensor:
     """``value`` forward, to the last bit; backward as if its derivative with respect to ``x`` were ``slope``."""
     return ops.stop_gradient(value) + slope * (x - ops.stop_gradient(x))
 
 
-def _constant(values: Any) -> Any:
+def _constant(values: Any) -> Tensor:
     return ops.convert_to_tensor(np.ascontiguousarray(values, np.float64))
 
 
-def _floor(x: Any) -> Any:
+def _floor(x: Tensor) -> Tensor:
     return with_slope(ops.floor(x), x)
 
 
-def _extend(x: Any, multiple: int, axis: int) -> Any:
+def _extend(x: Tensor, multiple: int, axis: int) -> Tensor:
     """Repeat the last row (axis 1) or column (axis 2) of ``[B, H, W]`` up to a multiple."""
     missing = -x.shape[axis] % multiple
     last = x[:, -1:] if axis == 1 else x[:, :, -1:]
     return x if missing == 0 else ops.concatenate([x] + missing * [last], axis=axis)
 
 
-def _subsample(plane: Any, rows: int, columns: int) -> Any:
+def _subsample(plane: Tensor, rows: int, columns: int) -> Tensor:
     """Means of ``rows`` × ``columns`` pixels of ``[B, H, W]``; the rounding offset takes turns along a row."""
     plane = _extend(_extend(plane, rows, 1), 8 * columns, 2)
     if columns == 1:
@@ -127,7 +128,7 @@ def _subsample(plane: Any, rows: int, columns: int) -> Any:
     return _floor((total + _constant(offset)) / (rows * columns))
 
 
-def _code(plane: Any, table: Any) -> Any:
+def _code(plane: Tensor, table: Tensor) -> Tensor:
     """DCT, quantisation and back: ``[B, h, W]`` to ``[B, h', W]``, both sides now multiples of 8."""
     plane = _extend(_extend(plane, 8, 1), 8, 2)
     height, width = plane.shape[1:]
@@ -146,14 +147,14 @@ def _code(plane: Any, table: Any) -> Any:
     return ops.clip(ops.reshape(x, (-1, height, width)) + 128.0, 0.0, 255.0)
 
 
-def _neighbours(x: Any, axis: int) -> tuple[Any, Any]:
+def _neighbours(x: Tensor, axis: int) -> tuple[Tensor, Tensor]:
     """The previous and the next row (axis 1) or column (axis 2), at the edge the same one."""
     if axis == 1:
         return ops.concatenate([x[:, :1], x[:, :-1]], axis=1), ops.concatenate([x[:, 1:], x[:, -1:]], axis=1)
     return ops.concatenate([x[:, :, :1], x[:, :, :-1]], axis=2), ops.concatenate([x[:, :, 1:], x[:, :, -1:]], axis=2)
 
 
-def _upsample(plane: Any, rows: int, columns: int) -> Any:
+def _upsample(plane: Tensor, rows: int, columns: int) -> Tensor:
     """Twice the rows and columns with the weights 3/4 and 1/4 of the nearer and the farther sample."""
     if columns == 1:
         return plane
@@ -186,7 +187,8 @@ class DifferentiableJpeg(keras.layers.Layer):
             raise UserError(f"subsampling = {subsampling!r}: unknown; choose {', '.join(FACTORS)}")
         self.quality, self.subsampling = quality, subsampling
 
-    def call(self, images: Any) -> Any:
+    def call(self, images: Tensor) -> Tensor:
+        """Decoded images ``[B, H, W, 3]``, float32 in [0, 1]."""
         _, height, width, _ = images.shape
         scaled = images * 255.0
         pixels = ops.cast(with_slope(ops.round(scaled), scaled), "float64")
@@ -207,4 +209,5 @@ class DifferentiableJpeg(keras.layers.Layer):
         return ops.cast(rgb / 255.0, "float32")  # rounded once, as float32 division is
 
     def compute_output_shape(self, input_shape: Any) -> Any:
+        """The shape of the input: JPEG leaves an image its size."""
         return input_shape

@@ -12,6 +12,7 @@ from keras import ops
 from sc_sionna.attacks.victim import Victim
 from sc_sionna.core.backend import compile_function, value_and_input_grad
 from sc_sionna.core.errors import UserError
+from sc_sionna.core.tensor import Tensor
 from sc_sionna.tasks import NoiseLoss
 
 NO_GRADIENT = (
@@ -20,11 +21,11 @@ NO_GRADIENT = (
 )
 
 
-Loss = Callable[[dict[str, Any], Any, Any], Any]
+Loss = Callable[[dict[str, Any], Tensor, Tensor], Tensor]
 Target = tuple[np.ndarray, np.ndarray]  # labels [I], and what the loss compares the outputs with, a row per image
 
 
-def as_inputs(images: Any, labels: Any) -> tuple[np.ndarray, np.ndarray]:
+def as_inputs(images: Tensor, labels: Tensor) -> tuple[np.ndarray, np.ndarray]:
     """Images float32 ``[I, H, W, 3]`` in [0, 1] and labels int32 ``[I]``, or a UserError."""
     images = np.asarray(ops.convert_to_numpy(images), np.float32)
     labels = np.asarray(ops.convert_to_numpy(labels), np.int32)
@@ -87,22 +88,24 @@ class Objective:
 
     # ---------------------------------------------------------------- on tensors, for a graph
 
-    def reference(self, images: Any, labels: Any, *draw: Any) -> Any:
+    def reference(self, images: Tensor, labels: Tensor, *draw: Tensor) -> Tensor:
         """What the loss compares the outputs with, ``[B, ...]``: the clean image, or the mean over draws of its outputs."""
         if not isinstance(self.loss, NoiseLoss) or self.loss.reference is None:
             return images
         return self._mean(self.loss.reference(self.victim.outputs(self._repeat(images), *draw)))
 
-    def mean_losses(self, images: Any, labels: Any, reference: Any, *draw: Any) -> Any:
+    def mean_losses(self, images: Tensor, labels: Tensor, reference: Tensor, *draw: Tensor) -> Tensor:
         """Loss of each image ``[B]``, float32."""
         outputs = self.victim.outputs(self._repeat(images), *draw)
         loss = self.loss(outputs, self._repeat(labels), self._repeat(reference))  # Eq. (4a)
         return self._mean(ops.cast(loss, "float32"))
 
-    def losses_and_gradient(self, images: Any, labels: Any, reference: Any, *draw: Any) -> tuple[Any, Any]:
+    def losses_and_gradient(
+        self, images: Tensor, labels: Tensor, reference: Tensor, *draw: Tensor
+    ) -> tuple[Tensor, Tensor]:
         """Loss of each image ``[B]`` and its gradient ``[B, H, W, 3]``. UserError where there is none."""
 
-        def total(x: Any) -> tuple[Any, Any]:
+        def total(x: Tensor) -> tuple[Tensor, Tensor]:
             losses = self.mean_losses(x, labels, reference, *draw)
             return ops.sum(losses), losses
 
@@ -116,10 +119,10 @@ class Objective:
             raise UserError(NO_GRADIENT)
         return losses, gradient
 
-    def _repeat(self, x: Any) -> Any:
+    def _repeat(self, x: Tensor) -> Tensor:
         return x if self.draws == 1 else ops.repeat(x, self.draws, axis=0)
 
-    def _mean(self, x: Any) -> Any:
+    def _mean(self, x: Tensor) -> Tensor:
         return ops.mean(ops.reshape(x, (-1, self.draws, *x.shape[1:])), axis=1)
 
     # ---------------------------------------------------------------- in parts of one size

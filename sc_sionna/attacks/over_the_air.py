@@ -6,7 +6,7 @@ Complex numbers live on the host; only the gradient of the receiver runs in the 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 from keras import ops
@@ -14,9 +14,10 @@ from pydantic import Field, model_validator
 
 from sc_sionna.core.backend import compile_function, value_and_input_grad
 from sc_sionna.core.errors import UserError
+from sc_sionna.core.tensor import Tensor
 from sc_sionna.settings import Settings
 
-Loss = Callable[..., Any]
+Loss = Callable[..., Tensor]
 
 
 class OverTheAirSettings(Settings):
@@ -51,6 +52,7 @@ class OverTheAirSettings(Settings):
 
     @property
     def alpha(self) -> float:
+        """Step size α as a share of the noise budget; 2.5 / steps unless ``step_size`` sets it."""
         return 2.5 / self.steps if self.step_size is None else self.step_size
 
     @model_validator(mode="after")
@@ -97,7 +99,9 @@ class OverTheAirAttack:
         parts = generator.standard_normal((2, count, self.num_rx_ant, self.num_ant)) * 0.5**0.5
         return parts[0] + 1j * parts[1]
 
-    def craft(self, received: np.ndarray, loss: Loss, inputs: tuple[Any, ...], generator: np.random.Generator) -> float:
+    def craft(
+        self, received: np.ndarray, loss: Loss, inputs: tuple[Tensor, ...], generator: np.random.Generator
+    ) -> float:
         """Algorithm 1; returns by how much the mean loss rose on the collected signals.
 
         received : x̃, complex ``[N, U, rx]``
@@ -152,8 +156,8 @@ def _norm(x: np.ndarray) -> np.ndarray:
     return np.linalg.norm(x, axis=(1, 2), keepdims=True)
 
 
-def _loss_and_gradient(loss: Loss, y: Any, inputs: tuple[Any, ...]) -> tuple[Any, Any]:
-    def total(y: Any) -> tuple[Any, Any]:
+def _loss_and_gradient(loss: Loss, y: Tensor, inputs: tuple[Tensor, ...]) -> tuple[Tensor, Tensor]:
+    def total(y: Tensor) -> tuple[Tensor, Tensor]:
         per_sample = loss(y, *inputs)
         return ops.sum(per_sample), ops.mean(per_sample)
 

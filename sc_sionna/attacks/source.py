@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import keras
 import numpy as np
@@ -21,6 +21,7 @@ from sc_sionna.attacks.ball import (
 from sc_sionna.attacks.objective import Objective, as_inputs, rows_of
 from sc_sionna.attacks.victim import Victim
 from sc_sionna.core.errors import UserError
+from sc_sionna.core.tensor import Tensor
 from sc_sionna.settings import Settings
 from sc_sionna.tasks import NOISE_LOSSES, NoiseLoss, noise_loss
 
@@ -90,9 +91,9 @@ class SourceDraws(NamedTuple):
     target : the victim's draws for the clean outputs that a loss compares with, each ``[B·d, ...]``; empty for other losses
     """
 
-    steps: tuple[Any, ...] = ()
-    start: Any = None
-    target: tuple[Any, ...] = ()
+    steps: tuple[Tensor, ...] = ()
+    start: Tensor | None = None
+    target: tuple[Tensor, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -104,9 +105,9 @@ class Crafted:
 
 
 def iterate(
-    objective: Objective, norm: Norm, images: Any, labels: Any, reference: Any, start: Any, draws: Any,
-    epsilon: Any, alpha: Any, numbers: Any,
-) -> tuple[Any, Any]:  # fmt: skip
+    objective: Objective, norm: Norm, images: Tensor, labels: Tensor, reference: Tensor, start: Tensor,
+    draws: tuple[Tensor, ...], epsilon: float | Tensor, alpha: float | Tensor, numbers: Tensor,
+) -> tuple[Tensor, Tensor]:  # fmt: skip
     """The K steps of Eq. (7) as one loop of the graph: the noisy images, and the loss of each before step k ``[K, B]``.
 
     draws : of every step, each ``[K, B·d, ...]``
@@ -114,7 +115,7 @@ def iterate(
     """
     count = ops.shape(numbers)[0]
 
-    def step(k: Any, noisy: Any, losses: Any) -> tuple[Any, Any, Any]:
+    def step(k: Tensor, noisy: Tensor, losses: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         drawn = [ops.take(part, k, axis=0) for part in draws]
         loss, gradient = objective.losses_and_gradient(noisy, labels, reference, *drawn)
         noisy = project(noisy + alpha * ascent_direction(gradient, norm), images, epsilon, norm)  # Eq. (7)
@@ -178,7 +179,11 @@ class SourceAttack(keras.layers.Layer):
 
     # ---------------------------------------------------------------- as a layer
 
-    def call(self, images: Any, labels: Any, draws: SourceDraws | None = None) -> Any:
+    def call(self, images: Tensor, labels: Tensor, draws: SourceDraws | None = None) -> Tensor:
+        """Noisy images ``[B, H, W, 3]`` of ``images`` in [0, 1] with ``labels [B]``; no gradient passes through.
+
+        draws : of :meth:`sample`, or None to draw with the layer's own seed. UserError where their shapes do not fit.
+        """
         s = self.settings
         if s.epsilon == 0:
             return images
@@ -192,10 +197,13 @@ class SourceAttack(keras.layers.Layer):
         )
         return ops.stop_gradient(noisy)
 
-    def compute_output_spec(self, images: Any, labels: Any, draws: Any = None) -> keras.KerasTensor:
+    def compute_output_spec(
+        self, images: Tensor, labels: Tensor, draws: SourceDraws | None = None
+    ) -> keras.KerasTensor:
+        """Float32 in the shape of ``images``, so that Keras need not run the steps to know it."""
         return keras.KerasTensor(images.shape, dtype="float32")
 
-    def _draw(self, images: Any) -> SourceDraws:
+    def _draw(self, images: Tensor) -> SourceDraws:
         """Draws by Keras; those of a step follow each other, as on the host."""
         s, victim = self.settings, self.objective.victim
         rows = ops.shape(images)[0] * s.draws
@@ -204,7 +212,7 @@ class SourceAttack(keras.layers.Layer):
         steps = [victim.draw_in_graph(rows, self.seed) for _ in range(s.steps)]
         return SourceDraws(tuple(ops.stack(parts) for parts in zip(*steps, strict=True)), start, target)
 
-    def _checked(self, draws: SourceDraws, images: Any) -> SourceDraws:
+    def _checked(self, draws: SourceDraws, images: Tensor) -> SourceDraws:
         s, batch = self.settings, images.shape[0]
         wanted = s.steps, None if batch is None else batch * s.draws
         for part in draws.steps:
@@ -231,7 +239,7 @@ class SourceAttack(keras.layers.Layer):
         steps = [objective.draw(shape[0], generator) for _ in range(s.steps)]
         return SourceDraws(tuple(np.stack(parts) for parts in zip(*steps, strict=True)), start, target)
 
-    def craft(self, images: Any, labels: Any, generator: np.random.Generator) -> Crafted:
+    def craft(self, images: Tensor, labels: Tensor, generator: np.random.Generator) -> Crafted:
         """Any number of images ``[I, H, W, 3]`` with labels ``[I]``, on the draws of :meth:`sample`, as arrays.
 
         Images are worked off ``batch_size`` at a time, the last part padded, in one compiled graph. UserError for images

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from sc_sionna.attacks.adaptive_settings import AdaptiveSettings
 from sc_sionna.attacks.ball import project_on_host
 from sc_sionna.attacks.objective import Objective, as_inputs
 from sc_sionna.attacks.victim import Victim
+from sc_sionna.core.tensor import Tensor
 from sc_sionna.tasks.classification import margin
 
 # Share of the pixels at query q of 10 000 is 0.8 / 2^(number of these that q has passed), Andriushchenko et al.
@@ -35,7 +34,8 @@ class Square:
         side = round(np.sqrt(SQUARE_SHARE / 2.0**stage * height * width))
         return int(np.clip(side, 1, min(height, width)))
 
-    def __call__(self, images: Any, labels: Any, epsilon: float, generator: np.random.Generator) -> np.ndarray:
+    def __call__(self, images: Tensor, labels: Tensor, epsilon: float, generator: np.random.Generator) -> np.ndarray:
+        """Noisy images float32 ``[I, H, W, 3]`` in [0, 1] within ``epsilon``, after ``queries`` candidates for each."""
         clean, labels = as_inputs(images, labels)
         count, height, width, channels = clean.shape
 

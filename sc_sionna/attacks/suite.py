@@ -13,12 +13,13 @@ from sc_sionna.attacks.objective import Loss
 from sc_sionna.attacks.square import Square
 from sc_sionna.attacks.victim import Victim
 from sc_sionna.core.errors import UserError
+from sc_sionna.core.tensor import Tensor
 from sc_sionna.tasks.classification import cross_entropy_per_image, margin
 
-Attack = Callable[[Any, Any, float, np.random.Generator], np.ndarray]
+Attack = Callable[[Tensor, Tensor, float, np.random.Generator], np.ndarray]
 
 
-def cross_entropy_with_importance(outputs: dict[str, Any], labels: Any, reference: Any) -> Any:
+def cross_entropy_with_importance(outputs: dict[str, Any], labels: Tensor, reference: Tensor) -> Tensor:
     """Cross entropy of the task and of every feature importance module: ``[B]``."""
     modules = outputs.get("importance_logits", ())
     losses = [
@@ -50,15 +51,9 @@ class AdaptiveSuite:
         self.attacks["square"] = Square(next(iter(victims.values())), settings)
 
     def __call__(
-        self, images: Any, labels: Any, epsilon: float, generator: np.random.Generator
+        self, images: Tensor, labels: Tensor, epsilon: float, generator: np.random.Generator
     ) -> dict[str, np.ndarray]:
+        """Noisy images ``[I, H, W, 3]`` by the name of the attack; UserError for an ``epsilon`` outside [0, 1]."""
         if not 0.0 <= epsilon <= 1.0:
             raise UserError(f"epsilon = {epsilon}: ℓ∞ noise on the [0, 1] pixel scale; set it from 0 to 1")
         return {name: attack(images, labels, epsilon, generator) for name, attack in self.attacks.items()}
-
-
-def worst_case(correct: Mapping[str, np.ndarray]) -> np.ndarray:
-    """Of each image what survives all attacks: minimum over attacks of ``[I]`` booleans or accuracies over draws."""
-    if not correct:
-        raise UserError("correct: no attack was scored; an image is robust only against attacks that were run")
-    return np.minimum.reduce([np.asarray(value) for value in correct.values()])

@@ -96,6 +96,7 @@ class SourceThreat(_AtSource):
         return ", ".join(words)
 
     def crafter(self, victim: Callable[[], Victim], random: bool, shared: Shared) -> Crafter:
+        """Eq. (7) on ``victim()``; attacks that differ in strength alone share their compiled passes in ``shared``."""
         settings = self.attack if random else self.attack.with_(draws=1)
         key = settings.loss, settings.draws, settings.batch_size
         attack = SourceAttack(victim(), settings, shared.get(key))
@@ -116,6 +117,7 @@ class RandomSignThreat(_AtSource):
         return f"random signs, ℓ∞ ε = {self.epsilon:.6g}, blind"
 
     def crafter(self, victim: Callable[[], Victim], random: bool, shared: Shared) -> Crafter:
+        """Random signs, for which neither labels nor victim are needed."""
         return lambda images, _, generator: random_sign_noise(images, self.epsilon, generator)
 
 
@@ -137,11 +139,13 @@ class CustomThreat(_AtSource):
         return ", ".join([self.attack, *(f"{name} = {value}" for name, value in self.options.items())])
 
     def crafter(self, victim: Callable[[], Victim], random: bool, shared: Shared) -> Crafter:
+        """The user's class, built with ``victim`` and ``options``; UserError where it cannot be resolved or built."""
         made: Crafter = make(self.attack, {}, "attack", victim, **self.options)
         return made
 
     @property
     def stream(self) -> str:
+        """Hash of all settings except the label, which names the random draws."""
         return settings_hash(self.model_dump(mode="json", exclude={"label"}))
 
 

@@ -66,13 +66,16 @@ class PlainSionnaLink(Block):
         return y, tf.matmul(h, p[:, None])
 
     def equalise(self, y: tf.Tensor, g: tf.Tensor, no: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """Sionna's LMMSE equaliser: y ``[B, U, rx]`` and the precoded channel g to x_hat and its noise variance."""
         s = tf.cast(no, y.dtype) * tf.eye(self.rx, batch_shape=tf.shape(y)[:2], dtype=y.dtype)
         return lmmse_equalizer(y, g, s)
 
     def demap(self, x_hat: tf.Tensor, no_eff: tf.Tensor) -> tf.Tensor:
+        """LLRs ``[B, n]`` of the equalised symbols."""
         return tf.reshape(self.demapper(x_hat, no_eff), [-1, N])
 
     def call(self, batch_size: int, no: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """Random bits over the air once, and what was decoded."""
         bits, x = self.transmit(batch_size)
         y, g = self.propagate(x, no)
         return bits, self.decoder(self.demap(*self.equalise(y, g, no)))

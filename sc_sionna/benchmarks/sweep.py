@@ -108,7 +108,7 @@ def bench_sweep(quick: bool = False) -> SweepBench:
 class _Way:
     """The main job with one decoder, its systems built, compiled and watched; called, it counts every batch.
 
-    reuse : whether a batch's sources and intact images are worked on once for all SNRs
+    reuse : whether a batch's sources and error-free images are worked on once for all SNRs
     """
 
     def __init__(self, settings: AccuracySettings, decoder: Literal["auto", "sionna"], reuse: bool) -> None:

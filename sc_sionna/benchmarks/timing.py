@@ -59,6 +59,7 @@ class Goal:
     at_most: bool = False
 
     def met(self, measured: float) -> bool:
+        """Whether a measured ratio keeps the promise."""
         return measured <= self.limit if self.at_most else measured >= self.limit
 
     def line(self, measured: float, digits: int) -> str:

@@ -237,4 +237,5 @@ def _version(
 
 
 def main() -> None:
+    """Run the command line of ``sc-sionna``."""
     run_line(app)

@@ -29,6 +29,7 @@ class Images:
 
     @property
     def size(self) -> int:
+        """Height and width of an image in pixels."""
         return int(self.pixels.shape[1])
 
     def mean_image(self) -> np.ndarray:

@@ -155,9 +155,11 @@ class AccuracyExperiment(Experiment):
         self.noise = SemanticNoise(settings.seed, lambda count: self._train().head(count))
 
     def weights_settings(self) -> dict[str, Settings]:
+        """Settings of the trained weights of every scheme that has some, by its label."""
         return dict(self.described)
 
     def crafted(self, point: Point, batch: int) -> str | None:
+        """SHA-256 of the noisy images, or of the noise at the receiver, that the batch was evaluated on."""
         if point.threat is None:
             return None
         return self.noise.sha256(self._schemes[point.system], self.threats[point.threat], self.batch(batch))
@@ -169,9 +171,11 @@ class AccuracyExperiment(Experiment):
         return super().made_with() | ({"train_images_sha256": self._train().sha256()} if trained_on else {})
 
     def inputs(self) -> dict[str, Any]:
+        """SHA-256 of every scheme's weights and of the test images."""
         return {"weights_sha256": self.weights_sha256, "images_sha256": self.images.sha256()}
 
     def points(self) -> list[Point]:
+        """Every scheme at every SNR, without and with each threat that can be used against it."""
         s = self.settings
         threats = [*([None] if s.clean else []), *s.threats]
         return [
@@ -192,6 +196,7 @@ class AccuracyExperiment(Experiment):
         return self._schemes[label]
 
     def prepare(self) -> None:
+        """Build every scheme with its weights."""
         for label in self.specs:
             self.scheme(label)
 
@@ -202,6 +207,7 @@ class AccuracyExperiment(Experiment):
         return self._train().mean_image()
 
     def batch(self, number: int) -> Batch:
+        """Images of a batch as the task poses them, the same for all schemes, SNRs and threats."""
         rows = slice(number * self.settings.batch_size, (number + 1) * self.settings.batch_size)
         images, labels = self.task.pose(
             to_float(self.images.pixels[rows]),
@@ -222,11 +228,13 @@ class AccuracyExperiment(Experiment):
         return Outcome(scheme.counts(images, outputs), scores)
 
     def forget(self) -> None:
+        """Drop what schemes and noise keep of the batches so far."""
         for scheme in self._schemes.values():
             scheme.forget()
         self.noise.forget()
 
     def budgets(self) -> dict[str, dict[str, Any]]:
+        """Cost of an image by scheme, over all test images."""
         return {label: self.scheme(label).budget(self.images.pixels).model_dump() for label in self.specs}
 
     def notes(self) -> dict[str, Any]:
@@ -272,6 +280,7 @@ class AccuracyExperiment(Experiment):
         return value
 
     def draw(self, record: Record, path: Path) -> None:
+        """The metric against the SNR, or the figure that the experiment was built with."""
         if self.figure is not None:
             self.figure(record, path)
             return

@@ -81,18 +81,22 @@ class ActivationExperiment(Experiment):
         self._passes: dict[str, Callable[[Any], tuple[Any, Any]]] = {}
 
     def inputs(self) -> dict[str, Any]:
+        """SHA-256 of every scheme's weights and of the images."""
         return {"weights_sha256": self._sha256, "images_sha256": self.images.sha256()}
 
     def points(self) -> list[Point]:
+        """Every scheme with clean and with noisy images."""
         s = self.settings
         return [Point(name, s.snr_db, threat) for name in s.systems for threat in (None, NOISY)]
 
     def codec(self, name: str) -> SemanticCodec:
+        """The trained codec of a scheme, loaded once."""
         if name not in self._codecs:
             self._codecs[name] = load_scheme_codec(name, self.settings.preset, self.weights)[0]
         return self._codecs[name]
 
     def prepare(self) -> None:
+        """Load every codec."""
         for name in self.settings.systems:
             self.codec(name)
 
@@ -101,6 +105,7 @@ class ActivationExperiment(Experiment):
         return to_float(self.images.pixels)
 
     def evaluate(self, point: Point, batch: int) -> Mapping[str, int]:
+        """Images that activate each feature, by the threshold of the clean images; there is one batch."""
         activation, predicted = self._clean_of(point.system)
         threshold = float(np.median(activation))
         if point.threat is not None:
@@ -148,6 +153,7 @@ class ActivationExperiment(Experiment):
         return self._passes[name]
 
     def notes(self) -> dict[str, Any]:
+        """What is shown of each scheme, and how activation and threshold are defined."""
         layer = self.settings.layer
         return {
             "schemes": {name: self._scheme(name) for name in self.settings.systems},
@@ -173,6 +179,7 @@ class ActivationExperiment(Experiment):
         }
 
     def draw(self, record: Record, path: Path) -> None:
+        """Activated images by feature, clean and noisy."""
         s = self.settings
         plot_activation(record, path, f"{s.dataset}: activation of features, semantic noise of ε = {s.noise.epsilon:g}")
 

@@ -81,6 +81,7 @@ class AuditExperiment(Experiment):
         self._losses: dict[str, np.ndarray] = {}  # before each step of the first attack by Eq. (7), of batch 0
 
     def inputs(self) -> dict[str, Any]:
+        """SHA-256 of every scheme's weights and of the test images."""
         return {"weights_sha256": self.weights_sha256, "images_sha256": self.test.sha256()}
 
     # ------------------------------------------------------------------ what is attacked, and by what
@@ -90,6 +91,7 @@ class AuditExperiment(Experiment):
         return self.codecs[name].bottleneck != "none"
 
     def paper_draws(self, name: str) -> tuple[int, ...]:
+        """Draws per gradient for which Eq. (7) is run: one where the scheme draws nothing."""
         return tuple(dict.fromkeys(self.settings.paper_draws)) if self.repeats(name) else (1,)
 
     def attacks(self, name: str) -> list[str]:
@@ -106,12 +108,14 @@ class AuditExperiment(Experiment):
         return {f"fall over ε, {epsilon:g}": epsilon for epsilon in sorted(values)}
 
     def points(self) -> list[Point]:
+        """Every scheme, clean, under each attack, and along the curve over ε."""
         s = self.settings
         return [
             Point(name, s.snr_db, attack) for name in s.systems for attack in (None, *self.attacks(name), *self.curve())
         ]
 
     def scheme(self, name: str) -> Scheme:
+        """A scheme with its weights, built once."""
         if name not in self._schemes:
             s = self.settings
             self._schemes[name] = make_scheme(name, s.preset, s.link, s.jpeg, self._mean_image, self.weights)
@@ -124,6 +128,7 @@ class AuditExperiment(Experiment):
         return self._victims[name]
 
     def prepare(self) -> None:
+        """Build every scheme with its weights."""
         for name in self.settings.systems:
             self.scheme(name)
 
@@ -134,6 +139,7 @@ class AuditExperiment(Experiment):
     # ------------------------------------------------------------------ one batch of one point
 
     def evaluate(self, point: Point, batch: int) -> Mapping[str, int]:
+        """How many of the scoring draws of each attacked image are right."""
         rows = slice(batch * self.size, (batch + 1) * self.size)
         images, labels = self.images[rows], self.labels[rows]
         attacked = self._attacked(point.system, point.threat, images, labels, batch)
@@ -155,6 +161,7 @@ class AuditExperiment(Experiment):
         return right
 
     def robust(self, right: np.ndarray) -> np.ndarray:
+        """Whether more than half of the scoring draws of each image are right: ``right [I]`` to bool ``[I]``."""
         return 2 * right > self.settings.scoring_draws
 
     def _stream(self, name: str, batch: int = 0) -> np.random.Generator:
@@ -232,6 +239,7 @@ class AuditExperiment(Experiment):
         }
 
     def notes(self) -> dict[str, Any]:
+        """Accuracy of guessing, what robust means, and the findings that point to a masked gradient."""
         return {
             "chance": 1.0 / next(iter(self.codecs.values())).num_classes,
             "robust": ROBUST,
@@ -277,5 +285,6 @@ class AuditExperiment(Experiment):
         )
 
     def draw(self, record: Record, path: Path) -> None:
+        """Robust accuracy of every scheme under each attack."""
         s = self.settings
         plot_audit(record, path, f"{s.dataset}: ℓ∞ semantic noise, ε = {s.epsilon:g}, SNR {s.snr_db:g} dB")

@@ -49,7 +49,8 @@ class Experiment(ABC):
     shown_as: str = "figures/{name}.png"
 
     @abstractmethod
-    def points(self) -> list[Point]: ...
+    def points(self) -> list[Point]:
+        """All points, in the order in which they are run and recorded."""
 
     @abstractmethod
     def evaluate(self, point: Point, batch: int) -> Mapping[str, int] | Outcome:
@@ -102,6 +103,7 @@ class Experiment(ABC):
         return found | {"weights_settings": {name: s.model_dump(mode="json") for name, s in described.items()}}
 
     def record_settings(self) -> dict[str, Any]:
+        """The job's settings as JSON, with the hashes of its inputs."""
         return {**self.settings.model_dump(mode="json"), "inputs": self.inputs()}
 
 

@@ -29,9 +29,11 @@ class ClosedForm(Experiment):
         self.settings, self.weights = settings, weights
 
     def points(self) -> list[Point]:
+        """None: there is nothing to sample."""
         return []
 
     def evaluate(self, point: Point, batch: int) -> Mapping[str, int]:
+        """Never called, since there is no point."""
         raise AssertionError(f"{point}: an experiment in closed form has no points")
 
     def prepare(self) -> None:

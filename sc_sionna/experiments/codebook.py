@@ -29,6 +29,7 @@ class CodebookExperiment(ClosedForm):
     """Basis vectors ``[J, D]`` of every scheme, and the weight that the orthogonality term had in its training."""
 
     def inputs(self) -> dict[str, Any]:
+        """SHA-256 of every scheme's weights."""
         s = self.settings
         return {
             "weights_sha256": {name: describe_scheme(name, s.preset, self.weights)[1]["sha256"] for name in s.systems}
@@ -48,6 +49,7 @@ class CodebookExperiment(ClosedForm):
         _ = self._codecs
 
     def values(self) -> dict[str, Any]:
+        """Basis vectors ``[J, D]``, rounded, and the orthogonality weight of the training, by scheme."""
         return {
             "codebooks": {
                 name: [[round(float(x), DIGITS) for x in row] for row in codec.codebook.basis.numpy()]
@@ -59,4 +61,5 @@ class CodebookExperiment(ClosedForm):
         }
 
     def draw(self, record: Record, path: Path) -> None:
+        """Cosine similarity of all pairs of basis vectors, by scheme."""
         plot_similarity(record, path, f"{self.settings.preset}: similarity of basis vectors")

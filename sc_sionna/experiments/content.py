@@ -92,6 +92,7 @@ class FrozenDecoder(keras.Model):
         self.head = ReconstructHead(settings, name="reconstruct")
 
     def call(self, received: Any, keep: Any) -> Any:
+        """Reconstructed images ``[B, H, W, 3]``; no SNR is told."""
         return self.head(self.decoder(received, keep, None))
 
 
@@ -191,6 +192,7 @@ class ContentExperiment(ClosedForm):
         self.scheme = MaskedVqvaeScheme(settings.system, self.codec, preset.link)
 
     def inputs(self) -> dict[str, Any]:
+        """SHA-256 of the weights, of the test images, and of the training images."""
         description = describe_scheme(self.settings.system, self.settings.preset, self.weights)[1]
         return {
             "weights_sha256": {self.settings.system: description["sha256"]},
@@ -199,6 +201,7 @@ class ContentExperiment(ClosedForm):
         }
 
     def values(self) -> dict[str, Any]:
+        """What the indices say, what the link makes of them, and how well an image can be rebuilt from them."""
         s = self.settings
         return {
             "payload": payload_of(self.codec, self.test, s.seed),
@@ -207,6 +210,7 @@ class ContentExperiment(ClosedForm):
         }
 
     def draw(self, record: Record, path: Path) -> None:
+        """Three tables as a Markdown file."""
         write_text(path, as_markdown(record))
 
 

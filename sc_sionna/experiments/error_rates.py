@@ -60,18 +60,22 @@ class ErrorRateExperiment(Experiment):
         self._links: dict[str, DigitalLink] = {}
 
     def points(self) -> list[Point]:
+        """Every link at every SNR."""
         return [Point(name, snr_db) for snr_db in self.settings.snr_db for name in self.settings.links]
 
     def link(self, name: str) -> DigitalLink:
+        """A link for payloads of the settings' length, built once."""
         if name not in self._links:
             self._links[name] = DigitalLink(self.settings.links[name], self.settings.payload_bits)
         return self._links[name]
 
     def prepare(self) -> None:
+        """Build every link."""
         for name in self.settings.links:
             self.link(name)
 
     def evaluate(self, point: Point, batch: int) -> Mapping[str, int]:
+        """Wrong bits, blocks and indices of a batch of random payloads."""
         s, link = self.settings, self.link(point.system)
         generator = rng.generator(s.seed, "payload", point.snr_db, batch)
         bits = generator.integers(0, 2, (s.batch_size, s.payload_bits), dtype=np.int8)
@@ -82,6 +86,7 @@ class ErrorRateExperiment(Experiment):
         return {"images": s.batch_size, **link_counts(wrong, blocks, indices)}
 
     def budgets(self) -> dict[str, dict[str, Any]]:
+        """Cost of a payload by link."""
         return {
             name: digital_budget(self.link(name).framing, self.settings.payload_bits).model_dump()
             for name in self.settings.links
@@ -92,6 +97,7 @@ class ErrorRateExperiment(Experiment):
         return {"channel_mean_energy": {name: self.link(name).mimo.mean_energy for name in self.settings.links}}
 
     def draw(self, record: Record, path: Path) -> None:
+        """Bit, block and index error rates against the SNR."""
         from sc_sionna.figures.curves import plot_error_rates
 
         plot_error_rates(record, path, f"Error rates of the link, {self.settings.payload_bits} information bits")

@@ -33,6 +33,7 @@ class Curve(Settings):
 
     @property
     def name(self) -> str:
+        """The code by its numbers of information and coded bits."""
         return f"({self.k}, {self.n})"
 
 
@@ -97,6 +98,7 @@ class LdpcExperiment(Experiment):
         self._curves = {curve.name: curve for curve in settings.curves}
 
     def points(self) -> list[Point]:
+        """Every code at each Eb/N0 in dB, with the values for one decoder alone."""
         points = []
         for curve in self.settings.curves:
             points += [Point(curve.name, ebno_db) for ebno_db in curve.ebno_db]
@@ -105,16 +107,19 @@ class LdpcExperiment(Experiment):
         return points
 
     def pair(self, name: str) -> DecoderPair:
+        """Both decoders of a code; those of the code before are dropped."""
         if name not in self._pairs:
             curve = self._curves[name]
             self._pairs = {name: DecoderPair(curve.k, curve.n, self.settings.num_iter)}  # one at a time: they are large
         return self._pairs[name]
 
     def prepare(self) -> None:
+        """Build the decoders of every code."""
         for curve in self.settings.curves:
             self.pair(curve.name)
 
     def evaluate(self, point: Point, batch: int) -> Mapping[str, int]:
+        """Blocks that each decoder gets wrong, and those that both do."""
         pair = self.pair(point.system)
         bits, llr = pair.draw(self.settings.seed, point.snr_db, batch)
         ways = {"layered": pair.layered, "sionna": pair.sionna}
@@ -150,6 +155,7 @@ class LdpcExperiment(Experiment):
         return records
 
     def notes(self) -> dict[str, Any]:
+        """What the axis is, how large a batch is, and how each decoder runs."""
         return {
             "snr": "Eb/N0 per information bit, in dB",
             "batch": {curve.name: blocks_per_batch(curve.n) for curve in self.settings.curves},
@@ -158,6 +164,7 @@ class LdpcExperiment(Experiment):
         }
 
     def draw(self, record: Record, path: Path) -> None:
+        """Block error rates of both decoders against Eb/N0."""
         plot_decoders(record, path)
 
 

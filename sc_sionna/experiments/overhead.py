@@ -24,9 +24,11 @@ class OverheadExperiment(ClosedForm):
     shown_as = "{name}.md"
 
     def values(self) -> dict[str, Any]:
+        """Symbols per image by task and scheme, as computed from the paper's Table I."""
         return table_one()
 
     def draw(self, record: Record, path: Path) -> None:
+        """The table as a Markdown file."""
         write_text(path, as_markdown(record.values))
 
 

@@ -27,6 +27,7 @@ class Kind(NamedTuple):
     experiment: Any
 
     def build(self, settings: SweepSettings, data_dir: Path | None = None, weights: Path | None = None) -> Experiment:
+        """The experiment of such settings; ``weights`` is the folder of the trained weights, None for the package's."""
         built: Experiment = self.experiment(settings, data_dir, weights)
         return built
 

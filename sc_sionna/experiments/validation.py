@@ -39,9 +39,11 @@ class ValidationExperiment(ClosedForm):
         return {"checks": rows}
 
     def notes(self) -> dict[str, Any]:
+        """The limit on |z| beyond which a check has failed."""
         return {"max_z": MAX_Z}
 
     def draw(self, record: Record, path: Path) -> None:
+        """The z of every check, with the limits."""
         plot_checks(record, path, "The link against theory")
 
 

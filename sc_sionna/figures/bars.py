@@ -62,7 +62,7 @@ def _bar(record: Record, system: str, number: int) -> PointRecord | None:
 
 
 def plot_checks(record: Record, path: Path, title: str | None = None) -> None:
-    """z of every check in ``values["checks"]``, with the limits of ``notes["max_z"]``; a failed one is marked in red."""
+    """The z of every check in ``values["checks"]``, with the limits of ``notes["max_z"]``; a failed one is marked in red."""
     checks, limit = style.part_of(record, "values", "checks"), record.notes["max_z"]
     with style.context():
         figure = Figure(figsize=(7.5, 1.2 + 0.24 * len(checks)), layout="constrained")

@@ -33,8 +33,7 @@ ERROR_RATES = (
 
 @dataclass(frozen=True)
 class Series:
-    """One line: its label, and per point its place on the axis (mostly the SNR in dB) and what was
-    found there, in that order."""
+    """One line: its label, and per point its place on the axis (mostly the SNR in dB) and what was found there, in order."""
 
     label: str
     points: tuple[tuple[float, Found], ...]

@@ -5,12 +5,11 @@ symbols ─ P ─▶ y = H P x + n (+ interference) ─▶ LMMSE ─▶ symbols
 
 from __future__ import annotations
 
-from typing import Any
-
 import tensorflow as tf
 from sionna.phy import Block
 
 from sc_sionna.core.errors import UserError
+from sc_sionna.core.tensor import Tensor
 from sc_sionna.phy.mimo import MimoChannel, interference_of_link, no_per_image, seed_of_link
 from sc_sionna.phy.snr import noise_variance
 from sc_sionna.settings import LinkSettings
@@ -37,7 +36,10 @@ class AnalogLink(Block):
         self.settings = settings
         self.mimo = MimoChannel(settings, num_channel_uses)
 
-    def call(self, x: Any, snr_db: Any, seed: Any, interference: Any = None) -> tuple[tf.Tensor, tf.Tensor]:
+    def call(
+        self, x: Tensor, snr_db: float | Tensor, seed: Tensor, interference: Tensor | None = None
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """Send ``x`` once; UserError for a shape that is not ``[B, U, S]`` of this link."""
         x = tf.convert_to_tensor(x)
         if x.shape[1:] != (self.mimo.num_uses, self.settings.num_streams):
             raise UserError(
@@ -49,12 +51,12 @@ class AnalogLink(Block):
             y = y + interference  # Eq. (8)
         return tf.squeeze(tf.matmul(w, y[..., None]), -1), no_eff
 
-    def received(self, x: Any, snr_db: Any, seed: Any) -> tuple[tf.Tensor, tf.Tensor]:
+    def received(self, x: Tensor, snr_db: float | Tensor, seed: Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """What reaches the antennas: y ``[B, U, rx]``, and the LMMSE filter ``[B, U, S, rx]``; inputs as for ``call``."""
         y, w, _ = self._propagate(tf.convert_to_tensor(x), snr_db, seed)
         return y, w
 
-    def _propagate(self, x: tf.Tensor, snr_db: Any, seed: Any) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+    def _propagate(self, x: tf.Tensor, snr_db: float | Tensor, seed: Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         batch_size = tf.shape(x)[0] if x.shape[0] is None else x.shape[0]
         no = no_per_image(noise_variance(snr_db), batch_size)
         seed = seed_of_link(seed)

@@ -6,13 +6,14 @@ bits ─ Framing ─ Transmitter ─ P ─▶ y = H P x + n (+ interference) ─
 from __future__ import annotations
 
 from functools import partial
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import tensorflow as tf
 from sionna.phy import Block
 
 from sc_sionna.core.errors import UserError
+from sc_sionna.core.tensor import Tensor
 from sc_sionna.phy.framing import Framing
 from sc_sionna.phy.mimo import MimoChannel, check_finite, interference_of_link, no_per_image, seed_of_link
 from sc_sionna.phy.receiver import Receiver
@@ -76,7 +77,7 @@ class DigitalLink(Block):
         self._front_end = tf.function(partial(self._over_the_air), reduce_retracing=True, autograph=False)
 
     def _propagate(
-        self, x: Any, image: Any, block: Any, no: Any, seed: Any, interference: Any
+        self, x: Tensor, image: Tensor, block: Tensor, no: Tensor, seed: Tensor, interference: Tensor | None
     ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor]:
         """Streams ``[M, U, S]`` of blocks with their image and place in it → h, y ``[M, U, rx]``, filter and no_eff."""
         batch_size, uses = tf.shape(no)[0], self.framing.uses_per_block
@@ -96,13 +97,13 @@ class DigitalLink(Block):
             y = y + tf.gather_nd(full, tf.stack([tf.broadcast_to(image[:, None], tf.shape(use)), use], -1))  # Eq. (8)
         return h, y, w, no_eff
 
-    def _over_the_air(self, *inputs: Any) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor]:
+    def _over_the_air(self, *inputs: Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor]:
         """Inputs of :meth:`_propagate` → h, x_hat, no_eff, llr."""
         h, y, w, no_eff = self._propagate(*inputs)
         x_hat, llr, no_eff = self.receiver.llrs(y, w, no_eff)
         return h, x_hat, no_eff, llr
 
-    def received(self, bits: Any, snr_db: Any, seed: Any) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+    def received(self, bits: Tensor, snr_db: float | Tensor, seed: Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         """What reaches the antennas: y ``[M, U, rx]``, LMMSE filter ``[M, ·, S, rx]`` and no_eff ``[M, ·, S]``.
 
         M = B · num_blocks blocks in the order of the images; inputs as for ``call``.
@@ -114,7 +115,15 @@ class DigitalLink(Block):
         _, y, w, no_eff = self._propagate(x, tf.constant(image), tf.constant(block), no, seed_of_link(seed), None)
         return y, w, no_eff
 
-    def call(self, bits: Any, snr_db: Any, seed: Any, num_blocks: Any = None, interference: Any = None) -> LinkOutput:
+    def call(
+        self,
+        bits: Tensor,
+        snr_db: float | Tensor,
+        seed: Tensor,
+        num_blocks: Tensor | None = None,
+        interference: Tensor | None = None,
+    ) -> LinkOutput:
+        """Send the payloads once; UserError for an empty batch, and for ``num_blocks`` of another shape or range."""
         bits = np.asarray(bits)
         blocks = self.framing.to_blocks(bits)  # [B, blocks, ·]
         batch_size, total = blocks.shape[:2]

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import tensorflow as tf
 from sionna.phy import Object
 
 from sc_sionna.core.errors import UserError
+from sc_sionna.core.tensor import Tensor
 from sc_sionna.phy.channels import complex_normal, make_channel
 from sc_sionna.phy.channels.contract import check_draw
 from sc_sionna.phy.precoding import make_precoder
@@ -42,7 +41,7 @@ class MimoChannel(Object):
         return self.channel.mean_energy
 
     def draw(
-        self, batch_size: Any, no: tf.Tensor, seed: tf.Tensor
+        self, batch_size: int | Tensor, no: tf.Tensor, seed: tf.Tensor
     ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor]:
         """Fading of B images at noise variances ``no [B]``: h, precoded g = H P ``[B, R, rx, S]``, filter, no_eff."""
         h = self.channel(batch_size, self.num_realisations, tf.random.experimental.stateless_fold_in(seed, 0))
@@ -54,7 +53,7 @@ class MimoChannel(Object):
         w, no_eff = lmmse_filter(g, tf.broadcast_to(no[:, None], tf.shape(g)[:2]))
         return h, g, w, no_eff
 
-    def noise(self, batch_size: Any, no: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+    def noise(self, batch_size: int | Tensor, no: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
         """Noise ``[num_uses, B, rx]``, drawn use by use: a shorter payload sees a prefix of it."""
         shape = [self.num_uses, batch_size, self.settings.num_rx_ant]
         unit = complex_normal(shape, tf.random.experimental.stateless_fold_in(seed, 1))
@@ -65,20 +64,20 @@ class MimoChannel(Object):
         return use // self.uses_per_realisation
 
 
-def check_finite(channel: str, h: Any) -> None:
+def check_finite(channel: str, h: Tensor) -> None:
     """UserError where drawn matrices are not finite; nothing inside ``tf.function``, where they have no values yet."""
     if hasattr(h, "numpy") and not np.isfinite(h.numpy()).all():
         raise UserError(f"channel = {channel!r}: drew a matrix that is not finite; check the model for divisions by 0")
 
 
-def no_per_image(no: Any, batch_size: Any) -> Any:
+def no_per_image(no: Tensor, batch_size: int | Tensor) -> Tensor:
     """One noise variance for each image ``[B]`` from a scalar or ``[B]``."""
     if len(no.shape) > 1 or (len(no.shape) == 1 and isinstance(batch_size, int) and no.shape[0] != batch_size):
         raise UserError(f"snr_db of shape {tuple(no.shape)}: a number, or one per image, [{batch_size}], is wanted")
     return tf.broadcast_to(tf.convert_to_tensor(no, tf.float32), [batch_size])
 
 
-def seed_of_link(seed: Any) -> tf.Tensor:
+def seed_of_link(seed: Tensor) -> tf.Tensor:
     """The two 32-bit words that name a transmission's fading and noise, as int32 ``[2]``; UserError for anything else."""
     if tf.is_tensor(seed) and not hasattr(seed, "numpy"):
         return tf.cast(seed, tf.int32)
@@ -91,7 +90,7 @@ def seed_of_link(seed: Any) -> tf.Tensor:
     return tf.constant(words.astype(np.int64).astype(np.int32))
 
 
-def interference_of_link(interference: Any, shape: tuple[Any, ...]) -> Any:
+def interference_of_link(interference: Tensor | None, shape: tuple[int | None, ...]) -> Tensor | None:
     """Interference as complex64, or None; UserError unless it is finite and broadcasts to ``shape`` [B, uses, rx]."""
     if interference is None:
         return None

@@ -27,6 +27,7 @@ class SvdPrecoder(Block):
         self.full = settings.num_streams > min(settings.num_rx_ant, settings.num_tx_ant)
 
     def call(self, h: tf.Tensor) -> tf.Tensor:
+        """The first S columns of V of every H = U Σ Vᴴ, scaled to unit total power."""
         _, _, v = tf.linalg.svd(h, full_matrices=self.full)
         return v[..., : self.num_streams] * tf.cast(self.num_streams**-0.5, v.dtype)
 
@@ -42,6 +43,7 @@ class DftPrecoder(Block):
         self.matrix = columns.astype(np.complex64)
 
     def call(self, h: tf.Tensor) -> tf.Tensor:
+        """The same matrix for every H."""
         return tf.broadcast_to(self.matrix, tf.concat([tf.shape(h)[:-2], self.matrix.shape], 0))
 
 

@@ -79,6 +79,7 @@ class QamDemapper(Block):
         self.add = _log_add if method == "app" else tf.maximum
 
     def call(self, x_hat: tf.Tensor, no_eff: tf.Tensor) -> tf.Tensor:
+        """LLRs of the m bits of every equalised symbol, for noise of variance ``no_eff``."""
         y = tf.stack([tf.math.real(x_hat), tf.math.imag(x_hat)], axis=-1)  # [..., 2]
         gain = 1.0 / no_eff[..., None]
         scaled = 2.0 * gain * y
@@ -149,14 +150,18 @@ class Receiver(Block):
                 self._sionna = tf.function(sionna, jit_compile=True)
 
     def llrs(self, y: tf.Tensor, w: tf.Tensor, no_eff: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-        """y ``[M, U, rx]``, filter ``[M, 1 or U, S, rx]``, no_eff ``[M, 1 or U, S]`` → x_hat ``[M, U, S]``, llr ``[M, n]``,
-        no_eff ``[M, U, S]``."""
+        """Filter and demap what the antennas receive.
+
+        y ``[M, U, rx]``, filter w ``[M, 1 or U, S, rx]``, no_eff ``[M, 1 or U, S]`` → x_hat ``[M, U, S]``, llr ``[M, n]``,
+        no_eff ``[M, U, S]``.
+        """
         x_hat = tf.squeeze(tf.matmul(w, y[..., None]), -1) if w.shape[1] != 1 else tf.einsum("msr,mur->mus", w[:, 0], y)
         no_eff = tf.broadcast_to(no_eff, tf.shape(x_hat))
         llr = self.demapper(x_hat, no_eff)  # [M, U, S, m]
         return x_hat, tf.reshape(llr, [-1, self.transmitter.framing.n]), no_eff
 
     def call(self, llr: tf.Tensor) -> Decoded:
+        """Decode the LLRs ``[M, n]`` of M blocks and check their CRC, where they have one."""
         # Eq. (3): g2, behind the filter and the demapper of llrs
         values = np.asarray(llr)
         if self.transmitter.encoder is None:

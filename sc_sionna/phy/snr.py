@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import tensorflow as tf
 
 from sc_sionna.core.errors import UserError
+from sc_sionna.core.tensor import Tensor
 from sc_sionna.settings import LinkSettings
 
 MAX_DB = 200.0  # beyond it single precision loses the signal or the noise
 
 
-def noise_variance(snr_db: Any) -> Any:
+def noise_variance(snr_db: float | Tensor) -> Tensor:
     """Noise variance per receive antenna, ``no = 10^(-snr_db/10)``, for unit total transmit power: float32.
 
     Values give a NumPy array and must lie within ±``MAX_DB`` (else UserError); a symbolic tensor inside ``tf.function``

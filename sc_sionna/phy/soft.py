@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import tensorflow as tf
 from sionna.phy import Block
 from sionna.phy.fec.ldpc import LDPC5GDecoder
 
 from sc_sionna.core.errors import UserError
+from sc_sionna.core.tensor import Tensor
 from sc_sionna.phy.link import DigitalLink
 
 ATTACK_ITERATIONS = 8  # flooding iterations that a gradient is taken through
@@ -37,7 +36,8 @@ class SoftReceiver(Block):
             None if encoder is None else LDPC5GDecoder(encoder, num_iter=num_iter, hard_out=False, precision="single")
         )
 
-    def call(self, y: Any, w: Any, no_eff: Any) -> tf.Tensor:
+    def call(self, y: Tensor, w: Tensor, no_eff: Tensor) -> tf.Tensor:
+        """LLRs of the payload, differentiable in ``y``."""
         framing = self.link.framing
         y = tf.reshape(tf.complex(y[..., 0], y[..., 1]), [-1, framing.uses_per_block, y.shape[-2]])  # [M, U, rx]
         _, llr, _ = self.link.receiver.llrs(y, w, no_eff)  # [M, n]

@@ -156,7 +156,7 @@ class StreamLink(Object):
     def _transmit(
         self, streams: list[np.ndarray], snr_db: float, seed: Any, interference: Any
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """y ``[B, U, rx]``, LLRs ``[B, U, S·m]`` and the channel uses of each stream ``[B]``, the longest filled up."""
+        """Y ``[B, U, rx]``, LLRs ``[B, U, S·m]`` and the channel uses of each stream ``[B]``, the longest filled up."""
         if not streams:
             raise UserError("streams: an empty batch; send at least one")
         if self.fixed_bits is not None and any(len(s) != self.fixed_bits for s in streams):

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from sionna.phy import Object
 from sionna.phy.fec.crc import CRCEncoder
 from sionna.phy.mapping import Constellation
 
 from sc_sionna.core.errors import UserError
+from sc_sionna.core.tensor import Tensor
 from sc_sionna.phy.framing import Framing
 from sc_sionna.phy.ldpc.decoder import CodeGraph, ldpc_encoder
 from sc_sionna.phy.ldpc.encoder import Equations, chain, crc_equations, encode_and_map, parity_equations
@@ -47,7 +46,8 @@ class Transmitter(Object):
             num_bits, self._sent = graph.num_var, graph.sent_var
         self._num_bits = num_bits
 
-    def __call__(self, bits: Any) -> np.ndarray:
+    def __call__(self, bits: Tensor) -> np.ndarray:
+        """Encode, interleave and map the bits of M blocks."""
         bits = np.asarray(bits)
         if bits.ndim != 2 or bits.shape[1] != self.framing.block_payload_bits:
             raise UserError(

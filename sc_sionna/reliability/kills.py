@@ -28,6 +28,7 @@ PER_SWEEP = 8  # kills before a sweep is let through
 
 
 def as_json(results: list[PointResult]) -> list[list[object]]:
+    """What is compared of two sweeps: a row per point, in the order of the points."""
     return [[r.point.key, r.counts, r.batches, r.first_batch, r.stop] for r in results]
 
 
@@ -82,6 +83,8 @@ def _rows(path: Path) -> int:
 
 
 def main(store: Path, out: Path, pause: float) -> None:
+    """Run the sweep with a ``pause`` in seconds before every batch, and write what :func:`as_json` makes of it."""
+
     def slow(point: Point, batch: int) -> dict[str, int]:
         time.sleep(pause)
         return evaluate(point, batch)

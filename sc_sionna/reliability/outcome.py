@@ -38,6 +38,7 @@ class Outcome:
 
     @property
     def faultless(self) -> bool:
+        """Whether no case ended in a traceback, a silent change, or an import or file of its own."""
         return self.tracebacks == self.silent == self.foreign == 0
 
     def add(self, case: str, work: Callable[[], bool]) -> None:
@@ -72,6 +73,7 @@ class Outcome:
         self.faults.append(f"{case}: {what}")
 
     def row(self) -> str:
+        """The counts as a row of the Markdown table under :data:`HEADER`."""
         values = (self.cases, self.refused, self.harmless, self.tracebacks, self.silent, self.foreign)
         return f"| {self.part} | " + " | ".join(f"{value:,}" for value in values) + " |"
 

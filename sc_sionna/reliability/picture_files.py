@@ -145,7 +145,7 @@ def _png(width: int, height: int, depth: int, colour: int, packed: bytes, *extra
 
 @cache
 def _zeros(size: int) -> bytes:
-    """zlib of so many zeros, of which a thousand take a byte."""
+    """A zlib stream of so many zeros, of which a thousand take a byte."""
     packer, block = zlib.compressobj(9), bytes(2**20)
     parts = [packer.compress(block) for _ in range(size // 2**20)]
     return b"".join([*parts, packer.compress(bytes(size % 2**20)), packer.flush()])

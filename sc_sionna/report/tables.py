@@ -14,11 +14,13 @@ def percent(point: PointRecord | None) -> str:
 
 
 def value_at(record: Record, system: str, snr_db: float, threat: str | None = None) -> float | None:
+    """Value of the point of a system at an SNR in dB under a threat; None where the record has no such point."""
     found = [p.value for p in record.points if (p.system, p.snr_db, p.threat) == (system, snr_db, threat)]
     return found[0] if found else None
 
 
 def threats_of(record: Record) -> list[str | None]:
+    """Labels of the threats of a record, each once and in its order; None stands for no semantic noise."""
     return list(dict.fromkeys(point.threat for point in record.points))
 
 
@@ -47,6 +49,7 @@ def by_threat(record: Record) -> list[str]:
 
 
 def accuracy_tables(record: Record) -> list[str]:
+    """Markdown lines: a table of accuracies by SNR per threat, then what an image costs on the air."""
     lines: list[str] = []
     for threat in threats_of(record):
         lines += ["", "Without semantic noise, accuracy in %:" if threat is None else f"{threat}, accuracy in %:", ""]
@@ -77,6 +80,7 @@ def by_uses(record: Record) -> list[str]:
 
 
 def link_tables(record: Record) -> list[str]:
+    """Markdown lines: block and index error rates of every link by SNR."""
     lines: list[str] = []
     snrs = list(dict.fromkeys(p.snr_db for p in record.points))
     for metric in ("block_error_rate", "index_error_rate"):

@@ -15,6 +15,7 @@ from sc_sionna.attacks.victim import Victim
 from sc_sionna.core import rng
 from sc_sionna.core.backend import compile_function
 from sc_sionna.core.errors import UserError
+from sc_sionna.core.tensor import Tensor
 from sc_sionna.phy.budget import Budget
 from sc_sionna.schemes.jpeg import JpegSettings
 from sc_sionna.semantic.codec import SemanticCodec
@@ -71,8 +72,8 @@ class AirSurface(NamedTuple):
     """
 
     received: np.ndarray
-    loss: Callable[..., Any]
-    inputs: tuple[Any, ...]
+    loss: Callable[..., Tensor]
+    inputs: tuple[Tensor, ...]
 
 
 Gradient = Literal["none", "surrogate", "straight-through", "exact"]
@@ -124,33 +125,6 @@ class Scheme(Protocol):
     changeable
         Settings of its codec, as ``group.name``, that may be changed at test time: no weight's shape depends on them. Those
         of a conventional source codec have the group ``source``.
-    random
-        Whether the pass that ``victim`` offers draws anything, masks for example. An attack averages its gradients over
-        several draws only where there is something to draw.
-
-    Methods:
-
-    ``build(spec, surroundings)``
-        The scheme that a value names, with its weights. Nothing else is built later than here.
-    ``transmit(batch, snr_db, interference)``
-        Named outputs, among them ``predictions`` [B]; ``interference`` is what an attacker adds at the receive antennas,
-        complex [B, U, rx], or None.
-    ``error_free_predictions(batch, snr_db)``
-        Predictions [B] if nothing went wrong on the air.
-    ``counts(batch, outputs)``
-        The integers of a batch, see :mod:`sc_sionna.sweep.metrics`.
-    ``budget(images)``
-        Cost of an image on the air, the mean over uint8 images ``[M, H, W, 3]`` where it varies.
-    ``victim()``
-        The pass from image to class that an attacker at the source differentiates, error-free on the air.
-    ``adaptive_victims(snr_db, cache_dir)``
-        The passes that the adaptive suite attacks, by name, the one that runs first; the attacker takes the expectation over
-        their channel at ``snr_db``. ``cache_dir`` keeps error rates of the link that the package has not measured.
-    ``air_surface(batch, snr_db)``
-        What an attacker at the receiver has and differentiates; where there is no gradient its loss is a UserError, and only
-        noise that needs none can be made of it.
-    ``forget()``
-        Drop what was kept of the batches so far.
     """
 
     gradient: ClassVar[Gradient]
@@ -162,26 +136,49 @@ class Scheme(Protocol):
     task: Task
 
     @property
-    def random(self) -> bool: ...
+    def random(self) -> bool:
+        """Whether the pass that ``victim`` offers draws anything, masks for example.
+
+        An attack averages its gradients over several draws only where there is something to draw.
+        """
 
     @classmethod
-    def build(cls, spec: SchemeSpec, surroundings: Surroundings) -> Scheme: ...
+    def build(cls, spec: SchemeSpec, surroundings: Surroundings) -> Scheme:
+        """The scheme that a value names, with its weights. Nothing else is built later than here."""
 
-    def transmit(self, batch: Batch, snr_db: float, interference: np.ndarray | None = None) -> dict[str, Any]: ...
+    def transmit(self, batch: Batch, snr_db: float, interference: np.ndarray | None = None) -> dict[str, Any]:
+        """Named outputs, among them ``predictions`` [B].
 
-    def error_free_predictions(self, batch: Batch, snr_db: float) -> np.ndarray: ...
+        ``interference`` is what an attacker adds at the receive antennas, complex [B, U, rx], or None.
+        """
 
-    def counts(self, batch: Batch, outputs: dict[str, Any]) -> dict[str, int]: ...
+    def error_free_predictions(self, batch: Batch, snr_db: float) -> np.ndarray:
+        """Predictions [B] if nothing went wrong on the air."""
 
-    def budget(self, images: np.ndarray) -> Budget: ...
+    def counts(self, batch: Batch, outputs: dict[str, Any]) -> dict[str, int]:
+        """The integers of a batch, see :mod:`sc_sionna.sweep.metrics`."""
 
-    def victim(self) -> Victim: ...
+    def budget(self, images: np.ndarray) -> Budget:
+        """Cost of an image on the air, the mean over uint8 images ``[M, H, W, 3]`` where it varies."""
 
-    def adaptive_victims(self, snr_db: float, cache_dir: Path) -> dict[str, Victim]: ...
+    def victim(self) -> Victim:
+        """The pass from image to class that an attacker at the source differentiates, error-free on the air."""
 
-    def air_surface(self, batch: Batch, snr_db: float) -> AirSurface: ...
+    def adaptive_victims(self, snr_db: float, cache_dir: Path) -> dict[str, Victim]:
+        """The passes that the adaptive suite attacks, by name, the one that runs first.
 
-    def forget(self) -> None: ...
+        The attacker takes the expectation over their channel at ``snr_db``. ``cache_dir`` keeps error rates of the link that
+        the package has not measured.
+        """
+
+    def air_surface(self, batch: Batch, snr_db: float) -> AirSurface:
+        """What an attacker at the receiver has and differentiates.
+
+        Where there is no gradient its loss is a UserError, and only noise that needs none can be made of it.
+        """
+
+    def forget(self) -> None:
+        """Drop what was kept of the batches so far."""
 
 
 def draws_masks(codec: SemanticCodec) -> bool:

@@ -10,6 +10,7 @@ import numpy as np
 
 from sc_sionna.attacks.victim import Victim
 from sc_sionna.core.errors import UserError
+from sc_sionna.core.tensor import Tensor
 from sc_sionna.data.common import to_float
 from sc_sionna.phy.budget import Budget, digital_budget
 from sc_sionna.phy.framing import Framing
@@ -71,10 +72,12 @@ class JpegLdpcScheme:
 
     @classmethod
     def build(cls, spec: SchemeSpec, surroundings: Surroundings) -> JpegLdpcScheme:
+        """The ViT that the value names behind JPEG and the link of the surroundings."""
         s = surroundings
         return cls(spec.label, s.codec(spec), s.link, s.jpeg, s.mean_image)
 
     def forget(self) -> None:
+        """Drop the streams of the batches so far."""
         self._sent.clear()
 
     def _check_blocks(self) -> None:
@@ -128,6 +131,7 @@ class JpegLdpcScheme:
         return np.array([-(-len(p) // self.block_payload_bits) for p in payloads], np.int32)
 
     def error_free_predictions(self, batch: Batch, snr_db: float) -> np.ndarray:
+        """Predictions ``[B]`` for the images as JPEG leaves them, the same at every SNR."""
         return self._source(batch)[2]
 
     def _classify_damaged(self, bits: np.ndarray, num_blocks: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -154,6 +158,7 @@ class JpegLdpcScheme:
         return predictions, decodable
 
     def transmit(self, batch: Batch, snr_db: float, interference: np.ndarray | None = None) -> dict[str, Any]:
+        """Send every stream with its header in as many blocks as it needs, and classify the decoded image."""
         payloads, num_blocks, error_free = self._source(batch)  # images -> streams -> [B] payloads
         link = self._link(int(num_blocks.max()))
         bits = np.zeros((len(payloads), link.framing.payload_bits), np.int32)  # -> [B, blocks·payload]
@@ -208,6 +213,7 @@ class JpegLdpcScheme:
         }
 
     def counts(self, batch: Batch, outputs: dict[str, Any]) -> dict[str, int]:
+        """Counts of the task, of the bits and blocks that were sent, and of undecodable and undetected streams."""
         sent = outputs["sent_blocks"]
         errors = (outputs["bits"] != outputs["received_bits"]).reshape(*sent.shape, self.block_payload_bits)
         errors &= sent[..., None]
@@ -222,6 +228,7 @@ class JpegLdpcScheme:
         }
 
     def budget(self, images: np.ndarray) -> Budget:
+        """Cost of an image, the mean over ``images``: the length of a stream depends on its image."""
         payloads = [to_payload(encode_jpeg(image, self.jpeg)) for image in images]
         bits = float(np.mean([len(p) for p in payloads])) - HEADER_BITS
         return digital_budget(self._link(1).framing, bits, HEADER_BITS, float(self._num_blocks(payloads).mean()))
@@ -234,6 +241,7 @@ class JpegLdpcScheme:
         return JpegVictim(self.classifier, every, snr_db=0.0, jpeg=self.jpeg, backward=backward)
 
     def adaptive_victims(self, snr_db: float, cache_dir: Path) -> dict[str, Victim]:
+        """JPEG and the ViT once for each way to differentiate JPEG; error-free on the air at every SNR."""
         return {backward: self.victim(backward) for backward in get_args(Backward)}
 
     def air_surface(self, batch: Batch, snr_db: float) -> AirSurface:
@@ -245,7 +253,7 @@ class JpegLdpcScheme:
             row[: len(first)] = first
         y, _, _ = self._link(1).received(bits, snr_db, batch.link_seed(snr_db))
 
-        def loss(*_: Any) -> Any:
+        def loss(*_: Any) -> Tensor:
             raise UserError(
                 f"over-the-air attack on {self.name!r}: entropy-coded bits have no gradient; attack a learned scheme, or "
                 "use the control 'gaussian'"

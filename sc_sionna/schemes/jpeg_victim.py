@@ -9,6 +9,7 @@ from typing import Any, Literal, get_args
 from sc_sionna.attacks.differentiable_jpeg import DifferentiableJpeg, with_slope
 from sc_sionna.attacks.victim import CodecVictim
 from sc_sionna.core.errors import UserError
+from sc_sionna.core.tensor import Tensor
 from sc_sionna.schemes.jpeg import JpegSettings
 
 Backward = Literal["cubic", "identity"]
@@ -36,11 +37,13 @@ class JpegVictim(CodecVictim):
 
     @cached_property
     def source_coding(self) -> DifferentiableJpeg:
+        """JPEG with the settings of the scheme, built once."""
         assert self.jpeg is not None
         return DifferentiableJpeg(self.jpeg.quality, self.jpeg.subsampling)
 
-    def outputs(self, images: Any, keep: Any, flips: Any = None) -> dict[str, Any]:
+    def outputs(self, images: Tensor, keep: Tensor, bit_errors: Tensor | None = None) -> dict[str, Any]:
+        """What the codec says of the images ``[B, H, W, 3]`` that JPEG leaves."""
         decoded = self.source_coding(images)
         if self.backward == "identity":
             decoded = with_slope(decoded, images)
-        return super().outputs(decoded, keep, flips)
+        return super().outputs(decoded, keep, bit_errors)

@@ -12,6 +12,7 @@ from sc_sionna.attacks.victim import CodecVictim, Victim
 from sc_sionna.core import rng
 from sc_sionna.core.backend import compile_function
 from sc_sionna.core.errors import UserError
+from sc_sionna.core.tensor import Tensor
 from sc_sionna.phy.analog_link import AnalogLink
 from sc_sionna.phy.budget import Budget
 from sc_sionna.schemes.base import (
@@ -65,13 +66,16 @@ class JsccScheme:
 
     @classmethod
     def build(cls, spec: SchemeSpec, surroundings: Surroundings) -> JsccScheme:
+        """The codec that the value names on the analog link of the surroundings."""
         return cls(spec.label, surroundings.codec(spec), surroundings.link)
 
     @property
     def random(self) -> bool:
+        """Whether the kept patches are drawn; noise on the air is no part of the pass."""
         return draws_masks(self.codec)
 
     def forget(self) -> None:
+        """Drop features and error-free predictions of the batches so far."""
         self._sent.clear()
         self._error_free.clear()
 
@@ -83,6 +87,7 @@ class JsccScheme:
         return self._sent[batch.key]
 
     def error_free_predictions(self, batch: Batch, snr_db: float) -> np.ndarray:
+        """Predictions ``[B]`` from the features as sent; a decoder that knows the SNR is told this one."""
         told = snr_db if self.codec.settings.decoder.knows_snr else 0.0
         key = batch.key, told
         if key not in self._error_free:
@@ -91,6 +96,7 @@ class JsccScheme:
         return self._error_free[key]
 
     def transmit(self, batch: Batch, snr_db: float, interference: np.ndarray | None = None) -> dict[str, Any]:
+        """Send the features of the kept patches as complex symbols ``[B, U, S]``, and classify from the noisy ones."""
         keep, features = self._source(batch)  # images -> [B, N, D]
         x = self.codec.to_symbols(features, self.settings.num_streams)  # -> [B, U, S]
         x_hat, no_eff = self.link(x, snr_db, batch.link_seed(snr_db), interference)  # -> [B, U, S]
@@ -99,9 +105,11 @@ class JsccScheme:
         return {"predictions": predictions, "x": x, "x_hat": np.asarray(x_hat), "no_eff": np.asarray(no_eff)}
 
     def counts(self, batch: Batch, outputs: dict[str, Any]) -> dict[str, int]:
+        """Counts of the task alone: no bit is sent."""
         return self.task.counts(outputs["predictions"], batch.targets(self.task))
 
     def budget(self, images: np.ndarray) -> Budget:
+        """Two features to a symbol, the same for every image; nothing is coded."""
         symbols = self.codec.payload_length / 2
         nothing = dict.fromkeys(("payload_bits", "side_bits", "crc_bits", "padding_bits", "coded_bits"), 0.0)
         return Budget(
@@ -115,6 +123,7 @@ class JsccScheme:
         return CodecVictim(self.codec, self.masking, snr_db=values.pop("snr_db", 18.0), **values)
 
     def adaptive_victims(self, snr_db: float, cache_dir: Path) -> dict[str, Victim]:
+        """The scheme as it runs, with the noise that features have after the link at ``snr_db``."""
         reals, analog = self.codec.payload_length, AnalogChannel(self.settings, snr_db)
         victim = AnalogVictim(
             self.codec, self.masking, snr_db=snr_db, noise=lambda count, g: analog.error(count, reals, g)
@@ -122,12 +131,15 @@ class JsccScheme:
         return {"straight-through": victim}
 
     def air_surface(self, batch: Batch, snr_db: float) -> AirSurface:
+        """The received symbols, and the task's loss through the equaliser and the decoder: an exact gradient."""
         keep, features = self._source(batch)
         x = self.codec.to_symbols(features, self.settings.num_streams)
         y, w = self.link.received(x, snr_db, batch.link_seed(snr_db))
         codec, task_loss = self.codec, air_loss(self)
 
-        def loss(y: Any, w_real: Any, w_imag: Any, labels: Any, keep: Any, snr: Any, clean: Any) -> Any:
+        def loss(
+            y: Tensor, w_real: Tensor, w_imag: Tensor, labels: Tensor, keep: Tensor, snr: Tensor, clean: Tensor
+        ) -> Tensor:
             real, imag = y[..., 0][:, :, None, :], y[..., 1][:, :, None, :]  # [B, U, 1, rx]
             pair = [ops.sum(w_real * real - w_imag * imag, -1), ops.sum(w_real * imag + w_imag * real, -1)]
             received = ops.reshape(ops.stack(pair, -1), (-1, keep.shape[1], codec.settings.code_dim))

@@ -13,6 +13,7 @@ from sc_sionna.attacks.victim import CodecVictim, Relaxation, Victim
 from sc_sionna.core import rng
 from sc_sionna.core.backend import compile_function
 from sc_sionna.core.errors import UserError
+from sc_sionna.core.tensor import Tensor
 from sc_sionna.phy.budget import Budget, digital_budget
 from sc_sionna.phy.link import DigitalLink
 from sc_sionna.phy.soft import SoftReceiver
@@ -82,13 +83,16 @@ class MaskedVqvaeScheme:
 
     @classmethod
     def build(cls, spec: SchemeSpec, surroundings: Surroundings) -> MaskedVqvaeScheme:
+        """The codec that the value names on the digital link of the surroundings."""
         return cls(spec.label, surroundings.codec(spec), surroundings.link, surroundings.decoding)
 
     @property
     def random(self) -> bool:
+        """Whether the kept patches are drawn; errors on the air are no part of the pass."""
         return draws_masks(self.codec)
 
     def forget(self) -> None:
+        """Drop indices and error-free predictions of the batches so far."""
         self._sent.clear()
         self._error_free.clear()
 
@@ -115,6 +119,7 @@ class MaskedVqvaeScheme:
         return predict(received, sent.keep[rows], snr, *mask)
 
     def error_free_predictions(self, batch: Batch, snr_db: float) -> np.ndarray:
+        """Predictions ``[B]`` from the indices as sent; the SNR counts only where the codec is told it."""
         told = snr_db if self.codec.settings.decoder.knows_snr else 0.0
         sent = self._source(batch, snr_db)
         key = batch.key, told if not sent.chosen else snr_db
@@ -123,6 +128,7 @@ class MaskedVqvaeScheme:
         return self._error_free[key]
 
     def transmit(self, batch: Batch, snr_db: float, interference: np.ndarray | None = None) -> dict[str, Any]:
+        """Send the bits of the indices, and classify from the received ones; only damaged images are decoded anew."""
         sent = self._source(batch, snr_db)  # images -> [B, N] -> [B, N·m]
         received = self.link(sent.bits, snr_db, batch.link_seed(snr_db), interference=interference)  # -> [B, N·m]
         received_indices = np.asarray(self.mapper.to_indices(received.bits))  # -> [B, N]
@@ -142,13 +148,14 @@ class MaskedVqvaeScheme:
             "link": received,
         }
 
-    def _llr(self, llr: Any, batch_size: int) -> np.ndarray:
+    def _llr(self, llr: Tensor, batch_size: int) -> np.ndarray:
         """LLRs of the payload bits ``[B, N·m]`` after decoding."""
         framing = self.link.framing
         decoded = self.link.receiver.soft(llr)[:, : framing.block_payload_bits]
         return framing.to_payload(decoded.reshape(batch_size, framing.num_blocks, -1))
 
     def counts(self, batch: Batch, outputs: dict[str, Any]) -> dict[str, int]:
+        """Counts of the task and of wrong bits, blocks and indices."""
         bit_errors = outputs["bits"] != outputs["received_bits"]
         blocks = self.link.framing.to_blocks(bit_errors.astype(np.int32)).any(axis=-1) | outputs["erased_blocks"]
         index_errors = outputs["indices"] != outputs["received_indices"]
@@ -158,6 +165,10 @@ class MaskedVqvaeScheme:
         }
 
     def budget(self, images: np.ndarray) -> Budget:
+        """Cost of an image on the air.
+
+        Where each image chooses the features that it sends, this is the mean over ``images`` with their side information.
+        """
         payload, side = float(self.link.framing.payload_bits), 0.0
         s = self.codec.settings
         if (s.importance.form == "class" and s.importance.threshold) or s.similarity.threshold is not None:
@@ -170,19 +181,23 @@ class MaskedVqvaeScheme:
     # ------------------------------------------------------------------ what an attacker may use
 
     def victim(self, **values: Any) -> CodecVictim:
-        """The differentiable pass from image to class, error-free on the air unless ``flips`` says otherwise."""
+        """The differentiable pass from image to class, error-free on the air unless ``bit_errors`` says otherwise."""
         return CodecVictim(self.codec, self.masking, snr_db=values.pop("snr_db", 18.0), **values)
 
     def adaptive_victims(self, snr_db: float, cache_dir: Path) -> dict[str, Victim]:
+        """The codec once for each relaxation of the quantiser, with bit errors as measured on the link at ``snr_db``."""
         payload = self.codec.payload_length
         ensure_calibration(self.settings, payload, [snr_db], cache_dir)
         channel = load_calibrated(self.settings, payload, snr_db, cache_dir)
         return {
-            name: self.victim(snr_db=snr_db, relaxation=name, flips=lambda count, g: channel.error(count, payload, g))
+            name: self.victim(
+                snr_db=snr_db, relaxation=name, bit_errors=lambda count, g: channel.error(count, payload, g)
+            )
             for name in RELAXATIONS
         }
 
     def air_surface(self, batch: Batch, snr_db: float) -> AirSurface:
+        """The received signal, and the task's loss through a soft receiver and the codebook's posterior mean."""
         crc = self.link.settings.crc
         if self._soft_receiver is None and crc == "none":
             self._soft_receiver = SoftReceiver(self.link)
@@ -193,7 +208,9 @@ class MaskedVqvaeScheme:
 
         task_loss = air_loss(self)
 
-        def loss(y: Any, w: Any, no_eff: Any, labels: Any, keep: Any, snr: Any, clean: Any) -> Any:
+        def loss(
+            y: Tensor, w: Tensor, no_eff: Tensor, labels: Tensor, keep: Tensor, snr: Tensor, clean: Tensor
+        ) -> Tensor:
             if receiver is None:
                 raise UserError(f"link.crc = {crc!r}: a gradient over the air needs index payloads; set crc = 'none'")
             return task_loss(codec.decode(codebook.posterior_mean(receiver(y, w, no_eff)), keep, snr), labels, clean)

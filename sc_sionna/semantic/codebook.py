@@ -8,8 +8,10 @@ import keras
 import numpy as np
 from keras import layers, ops
 
+from sc_sionna.core.tensor import Tensor
 
-def _normalise(x: Any) -> Any:
+
+def _normalise(x: Tensor) -> Tensor:
     return x * ops.rsqrt(ops.sum(ops.square(x), axis=-1, keepdims=True) + 1e-12)
 
 
@@ -43,34 +45,35 @@ class Codebook(layers.Layer):
         self.task_trains_codebook = task_trains_codebook
 
     def build(self, *_: Any) -> None:
+        """Create the J basis vectors, ``[J, D]``."""
         self.vectors = self.add_weight(
             shape=(self.size, self.dim), initializer=keras.initializers.RandomNormal(stddev=1.0), name="vectors"
         )
 
     @property
-    def basis(self) -> Any:
+    def basis(self) -> Tensor:
         """The basis vectors as the look-up and the decoder use them: ``[J, D]``."""
         return _normalise(self.vectors) if self.cosine else ops.convert_to_tensor(self.vectors)
 
-    def features(self, raw: Any) -> Any:
+    def features(self, raw: Tensor) -> Tensor:
         """The encoder's output as it is compared with the codebook: float32 ``[..., D]``."""
         raw = ops.cast(raw, "float32")
         return _normalise(raw) if self.cosine else raw
 
-    def scores(self, features: Any) -> Any:
+    def scores(self, features: Tensor) -> Tensor:
         """-||z - e_j||² up to a term that does not depend on j: ``[..., J]``; its argmax is Eq. (11)."""
         basis = self.basis
         return 2.0 * ops.matmul(features, ops.transpose(basis)) - ops.sum(ops.square(basis), axis=-1)
 
-    def encode(self, features: Any) -> Any:
+    def encode(self, features: Tensor) -> Tensor:
         """Eq. (11): features ``[B, N, D]`` to indices int32 ``[B, N]``."""
         return ops.cast(ops.argmax(ops.stop_gradient(self.scores(features)), axis=-1), "int32")  # Eq. (11)
 
-    def decode(self, indices: Any) -> Any:
+    def decode(self, indices: Tensor) -> Tensor:
         """Indices ``[B, N]`` to basis vectors ``[B, N, D]``, of norm 1 with the cosine distance."""
         return ops.take(self.basis, indices, axis=0)
 
-    def posterior_mean(self, llr: Any) -> Any:
+    def posterior_mean(self, llr: Tensor) -> Tensor:
         """Posterior-mean basis vectors ``[B, N, D]`` from LLRs of the index bits ``[B, N·m]``, ln P(1)/P(0).
 
         Σ_i P(i) e_i over all 2^m bit patterns i, the bits taken as independent; a pattern that names no vector means
@@ -84,14 +87,18 @@ class Codebook(layers.Layer):
         vectors = ops.take(self.basis, np.arange(2**bits) % self.size, axis=0)
         return ops.matmul(ops.softmax(score, axis=-1), vectors)
 
-    def straight_through(self, features: Any, received_indices: Any) -> Any:
+    def straight_through(self, features: Tensor, received_indices: Tensor) -> Tensor:
+        """Basis vectors ``[B, N, D]`` of the received indices.
+
+        Their gradient goes to ``features``, and to the vectors as well where ``task_trains_codebook`` is set.
+        """
         received = self.decode(received_indices)
         passed = features + ops.stop_gradient(received - features)
         if self.task_trains_codebook:
             passed = passed + (received - ops.stop_gradient(received))
         return passed
 
-    def losses_of(self, features: Any, sent_indices: Any, beta: float) -> dict[str, Any]:
+    def losses_of(self, features: Tensor, sent_indices: Tensor, beta: float) -> dict[str, Any]:
         """Terms of Eq. (12): ``codebook`` = ||ng[z_e] − e_j||², ``commitment`` = β ||z_e − ng[e_j]||²."""
         sent = self.decode(sent_indices)
         # Eq. (12): the second and the third term
@@ -99,7 +106,7 @@ class Codebook(layers.Layer):
         commit = ops.mean(ops.sum(ops.square(features - ops.stop_gradient(sent)), axis=-1))
         return {"codebook": gap, "commitment": beta * commit}
 
-    def orthogonality(self) -> Any:
+    def orthogonality(self) -> Tensor:
         """How far the normalised basis vectors are from orthogonal (Sec. IV-B3): ‖EᵀE − I‖² / (J (J − 1)), in [0, 1].
 
         The paper adds ‖EᵀE‖₂. Its notation gives ‖·‖ of a matrix to Frobenius, and Frobenius is what the aim asks for:

@@ -16,6 +16,7 @@ import numpy as np
 from keras import layers, ops
 
 from sc_sionna.core.plugins import make
+from sc_sionna.core.tensor import Tensor
 from sc_sionna.semantic.codebook import Codebook
 from sc_sionna.semantic.decoder import Decoder, ReconstructHead
 from sc_sionna.semantic.encoder import Encoder
@@ -46,14 +47,16 @@ def make_masking(settings: CodecSettings, candidates: np.ndarray | None = None) 
     return masking if len(candidates) == settings.num_patches else MaskingAmong(masking, candidates)
 
 
-def unit_power(features: Any) -> Any:
+def unit_power(features: Tensor) -> Tensor:
     """Scale features ``[B, N, D]`` to mean power 1 per complex symbol of an image: mean square 1/2 per real number."""
     return features * ops.rsqrt(2.0 * ops.mean(ops.square(features), axis=(1, 2), keepdims=True) + 1e-12)
 
 
 class SemanticCodec(keras.Model):
-    """Masked VQ-VAE (Sec. III), or the same ViT with another bottleneck: ``"analog"`` sends the features themselves as
-    complex symbols (the JSCC scheme of Sec. V), ``"none"`` sends nothing (a plain ViT).
+    """Masked VQ-VAE (Sec. III), or the same ViT with another bottleneck.
+
+    ``"analog"`` sends the features themselves as complex symbols (the JSCC scheme of Sec. V), ``"none"`` sends nothing (a
+    plain ViT).
 
     settings : sizes and parts
     heads : makes the layers from tokens to a task's outputs, by the name of the output; a layer's own name is its place in
@@ -132,7 +135,7 @@ class SemanticCodec(keras.Model):
             return self.num_kept * self.index_mapper.bits_per_index
         return self.num_kept * self.settings.code_dim if self.settings.bottleneck == "analog" else 0
 
-    def to_symbols(self, features: Any, num_streams: int) -> np.ndarray:
+    def to_symbols(self, features: Tensor, num_streams: int) -> np.ndarray:
         """Analog features ``[B, N, D]`` as symbols of mean power 1, complex64 ``[B, N·D / (2 S), S]``, in turn by stream."""
         pairs = ops.convert_to_numpy(features).reshape(len(features), -1, num_streams, 2)
         return pairs[..., 0] + 1j * pairs[..., 1]
@@ -147,7 +150,9 @@ class SemanticCodec(keras.Model):
         """Number N of patches of an image that pass the masking; fewer than the settings' where candidates are few."""
         return min(self.settings.num_kept, len(self.candidate_positions()))
 
-    def source(self, images: Any, keep: Any, snr_db: Any = None, labels: Any = None) -> dict[str, Any]:
+    def source(
+        self, images: Tensor, keep: Tensor, snr_db: Tensor | None = None, labels: Tensor | None = None
+    ) -> dict[str, Any]:
         """Transmitter, all outputs of the model that exist before the link; ``snr_db`` may be None without FIMs."""
         s = self.settings
         encoded = self.encoder(images, keep, snr_db, labels, details=True)  # Eq. (1): f1
@@ -164,7 +169,7 @@ class SemanticCodec(keras.Model):
                 outputs["indices"] = ops.take_along_axis(outputs["indices"], first, axis=1)
         return outputs
 
-    def encode(self, images: Any, keep: Any, snr_db: Any = None) -> tuple[Any, Any]:
+    def encode(self, images: Tensor, keep: Tensor, snr_db: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Transmitter: features ``[B, N, D]`` and, with a codebook, their indices ``[B, N]`` (else None)."""
         outputs = self.source(images, keep, snr_db)
         return outputs["features"], outputs.get("indices")
@@ -192,7 +197,7 @@ class SemanticCodec(keras.Model):
             bits += repeat_bits(ops.convert_to_numpy(outputs["representatives"]), mask)
         return bits
 
-    def decode(self, received: Any, keep: Any, snr_db: Any, sent_mask: Any = None) -> dict[str, Any]:
+    def decode(self, received: Tensor, keep: Tensor, snr_db: Tensor, sent_mask: Tensor | None = None) -> dict[str, Any]:
         """Receiver: received features ``[B, N, D]`` to tokens, the task's outputs and the image.
 
         Kept patches out of ``sent_mask`` are mask tokens.
@@ -201,31 +206,34 @@ class SemanticCodec(keras.Model):
         answers = {output: getattr(self, name)(tokens) for output, name in self._head_of.items()}
         return {"tokens": tokens, **answers, "image": self.reconstruct(tokens)}
 
-    def receive(self, features: Any, indices: Any, flips: Any, representatives: Any = None) -> tuple[Any, Any]:
-        """Received features and indices after the error pattern ``flips``; straight-through gradient.
+    def receive(
+        self, features: Tensor, indices: Tensor, bit_errors: Tensor | None, representatives: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Received features and indices after the error pattern ``bit_errors``; straight-through gradient.
 
         What a feature's representative arrives as is what the feature arrives as.
         """
         assert self.codebook is not None
-        if flips is None:
+        if bit_errors is None:
             received_indices = indices
         else:
             bits = self.index_mapper.to_bits(indices)
-            received_indices = self.index_mapper.to_indices(ops.bitwise_xor(bits, ops.cast(flips, bits.dtype)))
+            received_indices = self.index_mapper.to_indices(ops.bitwise_xor(bits, ops.cast(bit_errors, bits.dtype)))
         if representatives is not None:
             received_indices = ops.take_along_axis(received_indices, representatives, axis=1)
         return self.codebook.straight_through(features, received_indices), received_indices
 
     def call(
         self,
-        images: Any,
-        keep: Any,
-        snr_db: Any,
-        error: Any = None,
-        labels: Any = None,
-        arrived: Any = None,
+        images: Tensor,
+        keep: Tensor,
+        snr_db: Tensor,
+        error: Tensor | None = None,
+        labels: Tensor | None = None,
+        arrived: Tensor | None = None,
         quantise: bool = True,
     ) -> dict[str, Any]:
+        """Encode, send with the given error, and decode; inputs and outputs as the class says."""
         outputs = self.source(images, keep, snr_db, labels)
         received = outputs["features"]
         if not quantise:

@@ -7,6 +7,7 @@ from typing import Any
 import keras
 from keras import layers, ops
 
+from sc_sionna.core.tensor import Tensor
 from sc_sionna.semantic.masking import scatter_kept
 from sc_sionna.semantic.patches import unpatchify
 from sc_sionna.semantic.transformer import PositionEmbedding, ViTBlock
@@ -39,11 +40,13 @@ class Decoder(layers.Layer):
         self.norm = layers.LayerNormalization(epsilon=1e-6, name="norm")
 
     def build(self, *_: Any) -> None:
+        """Create the mask token, which stands for every patch that does not arrive."""
         self.mask_token = self.add_weight(
             shape=(self.settings.decoder.dim,), initializer=keras.initializers.RandomNormal(stddev=0.02), name="mask"
         )
 
-    def call(self, received: Any, keep: Any, snr_db: Any, sent_mask: Any = None) -> Any:
+    def call(self, received: Tensor, keep: Tensor, snr_db: Tensor | None, sent_mask: Tensor | None = None) -> Tensor:
+        """Decoded tokens of all P positions."""
         kept = self.embed(received * self.input_scale)
         mask_token = ops.cast(self.mask_token, kept.dtype)
         x = self.position(scatter_kept(kept, keep, mask_token, self.settings.num_patches, sent_mask))
@@ -62,6 +65,7 @@ class ReconstructHead(layers.Layer):
         self.settings = settings
         self.out = layers.Dense(settings.patch_size**2 * 3, dtype="float32", name="pixels")
 
-    def call(self, tokens: Any) -> Any:
+    def call(self, tokens: Tensor) -> Tensor:
+        """Images whose pixels are unbounded: the loss pulls them into [0, 1], nothing clips them."""
         pixels = self.out(tokens) + 0.5
         return unpatchify(pixels, self.settings.patch_size, self.settings.image_size)

@@ -7,6 +7,7 @@ from typing import Any
 from keras import layers, ops
 
 from sc_sionna.core.errors import UserError
+from sc_sionna.core.tensor import Tensor
 from sc_sionna.semantic.importance import FeatureImportance, sent_features
 from sc_sionna.semantic.masking import gather_kept
 from sc_sionna.semantic.patches import patchify
@@ -46,7 +47,15 @@ class Encoder(layers.Layer):
             for i in sorted(settings.importance.layers)
         }
 
-    def call(self, images: Any, keep: Any, snr_db: Any = None, labels: Any = None, details: bool = False) -> Any:
+    def call(
+        self,
+        images: Tensor,
+        keep: Tensor,
+        snr_db: Tensor | None = None,
+        labels: Tensor | None = None,
+        details: bool = False,
+    ) -> Tensor:
+        """Hidden tokens of the kept patches; with ``details`` also the FIMs' class scores and the mask of what is sent."""
         s = self.settings
         if self.importance and snr_db is None:
             raise UserError(

@@ -11,6 +11,7 @@ import numpy as np
 from keras import layers, ops
 
 from sc_sionna.core.errors import UserError
+from sc_sionna.core.tensor import Tensor
 from sc_sionna.semantic.masking import scatter_kept
 
 
@@ -49,20 +50,21 @@ class FeatureImportance(layers.Layer):
         self.matrix = layers.Dense(num_classes, use_bias=False, dtype="float32", name="scores")  # its kernel is W^l, T
 
     def build(self, *_: Any) -> None:
+        """Create the trainable values of every patch position and the matrix of class scores."""
         shape = (self.num_patches,)
         self.scale = self.add_weight(shape=shape, initializer="ones", name="scale")
         self.snr_gain = self.add_weight(shape=shape, initializer="zeros", name="snr_gain")
         self.offset = self.add_weight(shape=shape, initializer="zeros", name="offset")
         self.matrix.build((None, self.num_patches + 1))
 
-    def table(self) -> Any:
+    def table(self) -> Tensor:
         """The weights of all positions by row of W^l: ``[C, P]`` of mean 1, or their one row ``[1, P]`` of Eq. (14)."""
         rows = ops.transpose(ops.convert_to_tensor(self.matrix.kernel)[1:])  # [C, P]
         if not self.by_class:
             rows = ops.mean(rows, axis=0, keepdims=True)  # Eq. (14)
         return self.num_patches * keras.activations.softmax(rows, axis=-1)
 
-    def scores(self, tokens: Any, keep: Any, snr_db: Any) -> Any:
+    def scores(self, tokens: Tensor, keep: Tensor, snr_db: Tensor) -> Tensor:
         """p^l before its softmax: ``[B, C]``."""
         snr = ops.reshape(ops.cast(snr_db, "float32") / 10.0, (-1, 1))
         pooled = ops.mean(tokens, axis=-1)  # Eq. (13): [B, N]
@@ -72,8 +74,9 @@ class FeatureImportance(layers.Layer):
         return self.matrix(ops.concatenate([snr, placed], axis=-1))  # Eq. (15): W f̂, whose softmax is p^l
 
     def call(
-        self, tokens: Any, keep: Any, snr_db: Any, labels: Any = None, training: bool | None = None
-    ) -> tuple[Any, Any, Any]:
+        self, tokens: Tensor, keep: Tensor, snr_db: Tensor, labels: Tensor | None = None, training: bool | None = None
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """The weights are those of the true class in training, else of the predicted one."""
         tokens = ops.cast(tokens, "float32")
         scores = self.scores(tokens, keep, snr_db)
         row = ops.cast(labels, "int32") if training and labels is not None else ops.argmax(scores, axis=-1)
@@ -82,7 +85,7 @@ class FeatureImportance(layers.Layer):
         return tokens * weights[..., None], scores, weights
 
 
-def sent_features(weights: Any, threshold: float) -> Any:
+def sent_features(weights: Tensor, threshold: float) -> Tensor:
     """Which of the kept features are sent, bool ``[B, N]``: weight at least the threshold; the largest one always."""
     return ops.greater_equal(weights, ops.minimum(threshold, ops.max(weights, axis=-1, keepdims=True)))
 

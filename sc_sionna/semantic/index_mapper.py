@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from keras import ops
 
 from sc_sionna.core.errors import UserError
+from sc_sionna.core.tensor import Tensor
 
 
 class IndexMapper:
@@ -22,14 +21,14 @@ class IndexMapper:
         self.codebook_size = codebook_size
         self.bits_per_index = (codebook_size - 1).bit_length()
 
-    def to_bits(self, indices: Any) -> Any:
+    def to_bits(self, indices: Tensor) -> Tensor:
         """Indices int32 ``[B, N]`` < J to bits int32 ``[B, N·m]``."""
         indices = ops.cast(indices, "int32")
         shifts = ops.arange(self.bits_per_index - 1, -1, -1, dtype="int32")
         bits = ops.bitwise_and(ops.right_shift(indices[..., None], shifts), 1)
         return ops.reshape(bits, (-1, indices.shape[-1] * self.bits_per_index))
 
-    def to_indices(self, bits: Any) -> Any:
+    def to_indices(self, bits: Tensor) -> Tensor:
         """Bits ``[B, N·m]`` to indices int32 ``[B, N]`` < J."""
         bits = ops.reshape(ops.cast(bits, "int32"), (-1, bits.shape[-1] // self.bits_per_index, self.bits_per_index))
         weights = ops.left_shift(ops.ones_like(bits), ops.arange(self.bits_per_index - 1, -1, -1, dtype="int32"))

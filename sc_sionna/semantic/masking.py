@@ -14,6 +14,7 @@ import numpy as np
 from keras import ops
 
 from sc_sionna.core.errors import UserError
+from sc_sionna.core.tensor import Tensor
 from sc_sionna.semantic.patches import patchify
 
 
@@ -37,10 +38,12 @@ class UniformMasking:
         self.num_kept = num_kept
 
     def __call__(self, batch_size: int, rng: np.random.Generator) -> np.ndarray:
+        """Kept positions of every image, drawn on the host."""
         noise = rng.random((batch_size, self.num_patches))
         return np.sort(np.argsort(noise, axis=1)[:, : self.num_kept], axis=1).astype(np.int32)
 
-    def in_graph(self, batch_size: Any, seed: keras.random.SeedGenerator) -> Any:
+    def in_graph(self, batch_size: int | Tensor, seed: keras.random.SeedGenerator) -> Tensor:
+        """The same law, drawn by Keras."""
         return _smallest(keras.random.uniform((batch_size, self.num_patches), seed=seed), self.num_kept)
 
 
@@ -65,10 +68,12 @@ class NoiseRelatedMasking:
         self.log_weights = np.log(np.maximum(energy / mean, 1e-6)) / temperature
 
     def __call__(self, batch_size: int, rng: np.random.Generator) -> np.ndarray:
+        """Kept positions of every image, drawn on the host by the Gumbel trick."""
         keys = self.log_weights + rng.gumbel(size=(batch_size, self.num_patches))
         return np.sort(np.argsort(keys, axis=1)[:, : self.num_kept], axis=1).astype(np.int32)
 
-    def in_graph(self, batch_size: Any, seed: keras.random.SeedGenerator) -> Any:
+    def in_graph(self, batch_size: int | Tensor, seed: keras.random.SeedGenerator) -> Tensor:
+        """The same law, drawn by Keras."""
         uniform = keras.random.uniform((batch_size, self.num_patches), seed=seed)
         gumbel = -ops.log(-ops.log(uniform + 1e-30))  # a uniform number may be 0
         return _smallest(gumbel + ops.convert_to_tensor(self.log_weights, dtype="float32"), self.num_kept)
@@ -81,9 +86,11 @@ class FixedMasking:
         self.positions = np.asarray(positions, np.int32)
 
     def __call__(self, batch_size: int, rng: np.random.Generator) -> np.ndarray:
+        """The same positions for every image; ``rng`` is not used."""
         return np.tile(self.positions, (batch_size, 1))
 
-    def in_graph(self, batch_size: Any, seed: keras.random.SeedGenerator) -> Any:
+    def in_graph(self, batch_size: int | Tensor, seed: keras.random.SeedGenerator) -> Tensor:
+        """The same positions as a tensor; ``seed`` is not used."""
         return ops.tile(ops.convert_to_tensor(self.positions)[None], (batch_size, 1))
 
 
@@ -98,10 +105,11 @@ class MaskingAmong:
         self.candidates = np.asarray(candidates, np.int32)
 
     def __call__(self, batch_size: int, rng: np.random.Generator) -> np.ndarray:
+        """The candidates whose ranks the rule draws."""
         return self.candidates[self.masking(batch_size, rng)]
 
     @property
-    def in_graph(self) -> Any:
+    def in_graph(self) -> Tensor:
         """The inner rule's draw of ranks, as positions; None where that rule draws on the host only."""
         ranks = getattr(self.masking, "in_graph", None)
         if ranks is None:
@@ -110,7 +118,7 @@ class MaskingAmong:
         return lambda batch_size, seed: ops.take(candidates, ranks(batch_size, seed), axis=0)
 
 
-def _smallest(keys: Any, count: int) -> Any:
+def _smallest(keys: Tensor, count: int) -> Tensor:
     """Positions of the ``count`` smallest of each row, increasing: int32 ``[B, count]``."""
     return ops.cast(ops.sort(ops.argsort(keys, axis=1)[:, :count], axis=1), "int32")
 
@@ -136,6 +144,7 @@ class CheckedMasking:
         return UserError(f"masking = {self.name!r}: {what}")
 
     def __call__(self, batch_size: int, rng: np.random.Generator) -> np.ndarray:
+        """The rule's draw, once it is known to keep the contract; UserError where it does not."""
         keep = self.masking(batch_size, rng)
         shape = (batch_size, self.num_kept)
         if not isinstance(keep, np.ndarray) or keep.dtype != np.int32 or keep.shape != shape:
@@ -163,12 +172,14 @@ def gradient_energy(gradients: np.ndarray, patch_size: int) -> np.ndarray:
     return np.square(np.asarray(ops.convert_to_numpy(patches), np.float64)).mean(axis=(0, 2))
 
 
-def gather_kept(tokens: Any, keep: Any) -> Any:
+def gather_kept(tokens: Tensor, keep: Tensor) -> Tensor:
     """Tokens ``[B, P, D]`` at positions ``keep [B, N]``: ``[B, N, D]``."""
     return ops.take_along_axis(tokens, keep[..., None], axis=1)
 
 
-def scatter_kept(kept: Any, keep: Any, mask_token: Any, num_patches: int, sent_mask: Any = None) -> Any:
+def scatter_kept(
+    kept: Tensor, keep: Tensor, mask_token: Tensor, num_patches: int, sent_mask: Tensor | None = None
+) -> Tensor:
     """Put kept tokens ``[B, N, D]`` back at their positions, ``mask_token [D]`` elsewhere: ``[B, P, D]``.
 
     Tokens out of ``sent_mask`` bool ``[B, N]`` (None: all are sent) are left out, as if their patch had been masked.

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from keras import ops
 
+from sc_sionna.core.tensor import Tensor
 
-def patchify(images: Any, patch_size: int) -> Any:
+
+def patchify(images: Tensor, patch_size: int) -> Tensor:
     """Cut images into non-overlapping square patches, row by row.
 
     images: ``[B, H, W, C]`` with H and W multiples of ``patch_size`` P. Returns ``[B, (H/P)·(W/P), P·P·C]``.
@@ -19,7 +19,7 @@ def patchify(images: Any, patch_size: int) -> Any:
     return ops.reshape(x, (-1, rows * cols, patch_size * patch_size * channels))
 
 
-def unpatchify(patches: Any, patch_size: int, image_size: int) -> Any:
+def unpatchify(patches: Tensor, patch_size: int, image_size: int) -> Tensor:
     """Inverse of :func:`patchify` for square images: ``[B, P_n, P·P·C]`` to ``[B, H, W, C]``."""
     side = image_size // patch_size
     channels = patches.shape[-1] // patch_size**2

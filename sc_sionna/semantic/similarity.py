@@ -7,15 +7,17 @@ from typing import Any
 import numpy as np
 from keras import ops
 
+from sc_sionna.core.tensor import Tensor
 
-def cosine_similarity(features: Any) -> Any:
+
+def cosine_similarity(features: Tensor) -> Tensor:
     """FᵀF of the normalised features of each image: ``[B, N, D]`` to ``[B, N, N]``, float32."""
     features = ops.cast(features, "float32")
     unit = features * ops.rsqrt(ops.sum(ops.square(features), axis=-1, keepdims=True) + 1e-12)
     return ops.matmul(unit, ops.transpose(unit, (0, 2, 1)))
 
 
-def similarity_loss(features: Any) -> Any:
+def similarity_loss(features: Tensor) -> Tensor:
     """L_s = −‖FᵀF‖ / N, mean over the images, Eq. (17): from −1, all features alike, to −1/√N, all orthogonal.
 
     The norm is Frobenius', which the paper's notation gives to matrices: the root of the summed squares of all
@@ -25,7 +27,7 @@ def similarity_loss(features: Any) -> Any:
     return -ops.mean(ops.sqrt(ops.sum(ops.square(similarity), axis=(1, 2)))) / similarity.shape[-1]  # Eq. (17)
 
 
-def first_similar(features: Any, delta: float, sent_mask: Any = None) -> Any:
+def first_similar(features: Tensor, delta: float, sent_mask: Tensor | None = None) -> Tensor:
     """Position of the feature that stands for each feature: int32 ``[B, N]``, n itself where feature n is sent.
 
     In order of n: a feature whose cosine similarity with an earlier *sent* feature exceeds ``delta`` is not sent, and the
@@ -38,7 +40,7 @@ def first_similar(features: Any, delta: float, sent_mask: Any = None) -> Any:
         present = ops.cast(sent_mask, "float32")
         close = close * present[:, :, None] * present[:, None, :]
 
-    def settle(_: Any, sent: Any) -> Any:
+    def settle(_: Any, sent: Tensor) -> Tensor:
         return 1.0 - ops.minimum(ops.matmul(close, sent), 1.0)
 
     # after k rounds the first k decisions are final, since each depends on earlier ones alone

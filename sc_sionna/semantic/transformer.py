@@ -8,6 +8,8 @@ import keras
 import numpy as np
 from keras import layers, ops
 
+from sc_sionna.core.tensor import Tensor
+
 
 def sincos_positions(num_patches: int, dim: int) -> np.ndarray:
     """Two-dimensional sine and cosine embedding of a square grid: float32 ``[P, dim]`` (as in masked autoencoders)."""
@@ -32,13 +34,15 @@ class PositionEmbedding(layers.Layer):
         self.dim = dim
 
     def build(self, *_: Any) -> None:
+        """Create the table ``[P, dim]``, started from sines and cosines."""
         self.table = self.add_weight(
             shape=(self.num_patches, self.dim),
             initializer=lambda shape, dtype=None: ops.convert_to_tensor(sincos_positions(*shape), dtype=dtype),
             name="table",
         )
 
-    def call(self, tokens: Any, positions: Any = None) -> Any:
+    def call(self, tokens: Tensor, positions: Tensor | None = None) -> Tensor:
+        """Tokens with the embedding of their positions added."""
         table = ops.cast(self.table, tokens.dtype)
         return tokens + (table if positions is None else ops.take(table, positions, axis=0))
 
@@ -58,11 +62,12 @@ class ViTBlock(layers.Layer):
         self.fc2 = layers.Dense(dim, name="fc2")
 
     def build(self, input_shape: Any) -> None:
+        """Build every layer for tokens ``[B, T, dim]``."""
         for layer in (self.norm1, self.qkv, self.proj, self.norm2, self.fc1):
             layer.build(input_shape)
         self.fc2.build((*input_shape[:-1], self.fc1.units))
 
-    def _attend(self, x: Any) -> Any:
+    def _attend(self, x: Tensor) -> Tensor:
         tokens, dim = x.shape[1], x.shape[2]
         qkv = ops.reshape(self.qkv(x), (-1, tokens, 3, self.num_heads, self.head_width))
         q, k, v = ops.unstack(ops.transpose(qkv, (2, 0, 3, 1, 4)), 3, axis=0)
@@ -70,6 +75,7 @@ class ViTBlock(layers.Layer):
         mixed = ops.matmul(keras.activations.softmax(scores), v)
         return self.proj(ops.reshape(ops.transpose(mixed, (0, 2, 1, 3)), (-1, tokens, dim)))
 
-    def call(self, x: Any) -> Any:
+    def call(self, x: Tensor) -> Tensor:
+        """Tokens after attention and MLP, each with its residual connection."""
         x = x + self._attend(self.norm1(x))
         return x + self.fc2(self.fc1(self.norm2(x)))

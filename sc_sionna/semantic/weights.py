@@ -33,6 +33,7 @@ MAX_DESCRIPTION = 2**24  # bytes; the noise energy of many patches is the longes
 
 
 def weights_name(preset: str, system: str) -> str:
+    """Stem of the files that hold the weights of a system trained under a preset."""
     return f"{preset}-{system}"
 
 

@@ -151,6 +151,7 @@ class CodecSettings(Settings):
 
     @property
     def num_patches(self) -> int:
+        """Number P of patches of an image."""
         return (self.image_size // self.patch_size) ** 2
 
     @property

@@ -45,6 +45,7 @@ class LinkSettings(Settings):
 
     @property
     def bits_per_symbol(self) -> int:
+        """Bits m of one symbol of the modulation."""
         return BITS_PER_SYMBOL[self.modulation]
 
     @property

@@ -154,7 +154,7 @@ class Metric:
         return counts.get(self.denominator, 0) - hits if self.higher_is_better else hits
 
     def difference_z(self, a: Mapping[str, int], b: Mapping[str, int]) -> float | None:
-        """z of the difference between two counts; None where one of them has no trials."""
+        """The z of the difference between two counts; None where one of them has no trials."""
         p_a, p_b = self.value(a), self.value(b)
         if p_a is None or p_b is None:
             return None
@@ -173,7 +173,7 @@ METRICS = {m.name: m for m in (ACCURACY, BIT_ERROR_RATE, BLOCK_ERROR_RATE, INDEX
 def difference_interval(
     metric: Metric, counts_a: Mapping[str, int], counts_b: Mapping[str, int]
 ) -> tuple[float, float, float] | None:
-    """a − b of a metric with its 95 % interval; None where one of them has no trials.
+    """The difference a − b of a metric with its 95 % interval; None where one of them has no trials.
 
     Newcombe's hybrid of two Wilson intervals (1998, doi:10.1002/(SICI)1097-0258(19980430)17:8<873::AID-SIM779>3.0.CO;2-I,
     method 10), for independent samples: where both saw the same images it is wider than it need be.
@@ -187,7 +187,7 @@ def difference_interval(
 
 
 def two_proportion_z(p_a: float, n_a: float, p_b: float, n_b: float) -> float:
-    """z of the difference of two proportions with the pooled variance; 0 where both are all or nothing alike."""
+    """The z of the difference of two proportions, pooled variance; 0 where both are all or nothing alike."""
     pooled = (p_a * n_a + p_b * n_b) / (n_a + n_b)
     variance = pooled * (1 - pooled) * (1 / n_a + 1 / n_b)
     return (p_a - p_b) / sqrt(variance) if variance > 0 else 0.0

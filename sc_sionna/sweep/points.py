@@ -95,7 +95,7 @@ class StopRule(Settings):
             )
 
     def at_most(self, max_batches: int | None) -> StopRule:
-        """This rule with another upper limit of batches; the smaller one holds."""
+        """The rule with another upper limit of batches; the smaller one holds."""
         limits = [limit for limit in (self.max_batches, max_batches) if limit is not None]
         if not limits and self.max_trials is None:
             raise UserError(

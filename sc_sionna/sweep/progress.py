@@ -50,11 +50,13 @@ class Clock:
         self._shares: dict[str, tuple[float, float]] = {}
 
     def batch(self, item: str, done: int, of: int | None) -> None:
+        """Note that ``done`` of at most ``of`` batches of an item are finished (None: not known)."""
         share = min(1.0, done / of) if of else 0.0
         before = max(0.0, (done - 1) / of) if of else 0.0
         self._shares[item] = self._shares.get(item, (before,))[0], share
 
     def finish(self, item: str) -> None:
+        """Note that an item is finished."""
         self.finished += 1
         if item in self._shares:
             self._worked += 1.0 - self._shares.pop(item)[0]
@@ -85,10 +87,12 @@ class PlainProgress(Progress):
     """A line per finished item, and at most one every ten seconds in between."""
 
     def start(self, total: int, what: str = "points") -> None:
+        """Start the clock for ``total`` items."""
         self.clock = Clock(total)
         self.last = time.monotonic()
 
     def batch(self, item: str, done: int, of: int | None, state: str) -> None:
+        """Print how far the item is, unless a line was printed within the last ten seconds."""
         self.clock.batch(item, done, of)
         if time.monotonic() - self.last >= PLAIN_SECONDS:
             self.last = time.monotonic()
@@ -96,6 +100,7 @@ class PlainProgress(Progress):
             print(f"  {item}: batch {done}{limit}, {state}, {self.clock.left()}", flush=True)
 
     def finish(self, item: str, summary: str) -> None:
+        """Print the line of a finished item."""
         self.clock.finish(item)
         self.last = time.monotonic()
         print(f"[{self.clock.finished}/{self.clock.total}] {item}: {summary}, {self.clock.left()}", flush=True)
@@ -123,12 +128,14 @@ class LiveProgress(Progress):
         self.display.stop()
 
     def start(self, total: int, what: str = "points") -> None:
+        """Show an empty bar for ``total`` items; the bar of batches appears with the first one."""
         self.clock = Clock(total)
         self.items = self.display.add_task(what, total=total, state="")
         self.current = self.display.add_task("", total=None, state="", visible=False)
         self.name = ""
 
     def batch(self, item: str, done: int, of: int | None, state: str) -> None:
+        """Move the bar of batches, which starts anew with another item."""
         self.clock.batch(item, done, of)
         if item != self.name:
             self.name = item
@@ -137,6 +144,7 @@ class LiveProgress(Progress):
         self.display.update(self.items, state=f"{self.clock.elapsed()}, {self.clock.left()}")
 
     def finish(self, item: str, summary: str) -> None:
+        """Print the line of a finished item above the bars, and move the bar of items."""
         self.clock.finish(item)
         self.console.print(f"{item}: {summary}", markup=False, highlight=False)
         state = f"{self.clock.elapsed()}, {self.clock.left()}"

@@ -108,8 +108,10 @@ class MeanScore(Metric):
         return None if summary is None else summary.mean
 
     def interval(self, counts: Mapping[str, Any]) -> tuple[float, float] | None:
-        """mean ± t s/√n with the quantile t of Student's distribution for n − 1 (images are independent); None below two
-        images."""
+        """The mean ± t s/√n; None below two images.
+
+        t is the quantile of Student's distribution for n − 1: images are independent.
+        """
         summary: ScoreSummary | None = counts.get(self.name)
         if summary is None or summary.images < 2:
             return None
@@ -117,7 +119,7 @@ class MeanScore(Metric):
         return summary.mean - half, summary.mean + half
 
     def difference_z(self, a: Mapping[str, Any], b: Mapping[str, Any]) -> float | None:
-        """z of the difference of two means of independent images (Welch); None where one has no interval."""
+        """The z of the difference of two means of independent images (Welch); None where one has no interval."""
         one, other = a.get(self.name), b.get(self.name)
         if one is None or other is None or min(one.images, other.images) < 2:
             return None

@@ -11,6 +11,7 @@ import keras
 import numpy as np
 
 from sc_sionna.core.errors import UserError
+from sc_sionna.core.tensor import Tensor
 from sc_sionna.settings import CodecSettings
 from sc_sionna.sweep.metrics import Counts, Metric
 
@@ -25,16 +26,16 @@ class NoiseLoss:
     flat_at_clean : whether the gradient is zero at the clean image, so that an attack has to start beside it
     """
 
-    loss: Callable[[dict[str, Any], Any, Any], Any]
-    reference: Callable[[dict[str, Any]], Any] | None = None
+    loss: Callable[[dict[str, Any], Tensor, Tensor], Tensor]
+    reference: Callable[[dict[str, Any]], Tensor] | None = None
     flat_at_clean: bool = False
 
-    def __call__(self, outputs: dict[str, Any], labels: Any, reference: Any) -> Any:
+    def __call__(self, outputs: dict[str, Any], labels: Tensor, reference: Tensor) -> Tensor:
         """The loss of each image ``[B]``."""
         return self.loss(outputs, labels, reference)
 
 
-def need(outputs: dict[str, Any], name: str, loss: str) -> Any:
+def need(outputs: dict[str, Any], name: str, loss: str) -> Tensor:
     """An output by its name; UserError where the attacked system does not make it."""
     if name not in outputs:
         raise UserError(
@@ -95,10 +96,10 @@ class Task(ABC):
         """
 
     @abstractmethod
-    def loss(self, outputs: dict[str, Any], targets: Any, label_smoothing: float) -> Any:
+    def loss(self, outputs: dict[str, Any], targets: Tensor, label_smoothing: float) -> Tensor:
         """Training loss, a scalar: the first term of Eq. (12), in ``keras.ops``."""
 
-    def logged(self, outputs: dict[str, Any], targets: Any) -> dict[str, Any]:
+    def logged(self, outputs: dict[str, Any], targets: Tensor) -> dict[str, Any]:
         """Scalars that the training log shows beside the losses, in ``keras.ops``."""
         return {}
 
@@ -107,8 +108,10 @@ class Task(ABC):
     def pose(
         self, images: np.ndarray, labels: np.ndarray, generator: np.random.Generator
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Images float32 ``[B, H, W, 3]`` and int32 labels ``[B]`` of a data set as the task poses them; by default as
-        they are. A task that makes its own labels, say by turning the image, does so here, before any noise."""
+        """Images float32 ``[B, H, W, 3]`` and int32 labels ``[B]`` of a data set as the task poses them.
+
+        By default as they are. A task that makes its own labels, say by turning the image, does so here, before any noise.
+        """
         return images, labels
 
     def targets(self, images: np.ndarray, labels: np.ndarray) -> np.ndarray:
@@ -132,8 +135,10 @@ class Task(ABC):
         """
 
     def counts(self, predictions: np.ndarray, targets: np.ndarray) -> Counts:
-        """Integers of a batch of a sweep, which add over batches: ``images``, and those of ``metric``. By default the images
-        alone."""
+        """Integers of a batch of a sweep, which add over batches: ``images``, and those of ``metric``.
+
+        By default the images alone.
+        """
         return {"images": len(targets)}
 
     def scores(self, predictions: np.ndarray, targets: np.ndarray) -> dict[str, np.ndarray]:

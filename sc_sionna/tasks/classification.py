@@ -8,6 +8,7 @@ import keras
 import numpy as np
 from keras import layers, ops
 
+from sc_sionna.core.tensor import Tensor
 from sc_sionna.settings import CodecSettings
 from sc_sionna.sweep.metrics import ACCURACY, Counts
 from sc_sionna.tasks.base import NoiseLoss, Task, need
@@ -24,7 +25,7 @@ class ClassifyHead(layers.Layer):
         self.fc = [layers.Dense(settings.decoder.head_dim, activation="gelu", name=f"fc{i}") for i in range(2)]
         self.out = layers.Dense(num_classes or settings.num_classes, dtype="float32", name="fc2")
 
-    def call(self, tokens: Any) -> Any:
+    def call(self, tokens: Tensor) -> Tensor:
         """Logits of tokens."""
         x = ops.mean(tokens, axis=1)
         for layer in self.fc:
@@ -32,7 +33,7 @@ class ClassifyHead(layers.Layer):
         return self.out(x)
 
 
-def mean_cross_entropy(logits: Any, labels: Any, label_smoothing: float = 0.0) -> Any:
+def mean_cross_entropy(logits: Tensor, labels: Tensor, label_smoothing: float = 0.0) -> Tensor:
     """Mean cross entropy of logits ``[B, C]`` against labels int32 ``[B]``, the loss of training."""
     num_classes = logits.shape[-1]
     target = ops.one_hot(labels, num_classes, dtype="float32")
@@ -40,21 +41,21 @@ def mean_cross_entropy(logits: Any, labels: Any, label_smoothing: float = 0.0) -
     return ops.mean(keras.losses.categorical_crossentropy(target, logits, from_logits=True))
 
 
-def cross_entropy_per_image(outputs: dict[str, Any], labels: Any, reference: Any = None) -> Any:
+def cross_entropy_per_image(outputs: dict[str, Any], labels: Tensor, reference: Tensor | None = None) -> Tensor:
     """−log softmax(logits)[label], the loss of semantic noise: ``[B]``."""
     logits = need(outputs, "logits", "cross_entropy")
     true = ops.sum(logits * ops.one_hot(labels, logits.shape[-1], dtype=logits.dtype), axis=-1)
     return ops.logsumexp(logits, axis=-1) - true
 
 
-def margin(outputs: dict[str, Any], labels: Any, reference: Any = None) -> Any:
+def margin(outputs: dict[str, Any], labels: Tensor, reference: Tensor | None = None) -> Tensor:
     """Largest other logit minus the label's, above 0 for a wrong class: ``[B]``. It never saturates."""
     logits = need(outputs, "logits", "margin")
     true = ops.one_hot(labels, logits.shape[-1], dtype=logits.dtype)
     return ops.max(logits - 1e9 * true, axis=-1) - ops.sum(logits * true, axis=-1)
 
 
-def correct(outputs: dict[str, Any], labels: Any, reference: Any = None) -> Any:
+def correct(outputs: dict[str, Any], labels: Tensor, reference: Tensor | None = None) -> Tensor:
     """1 where the class is right, else 0: ``[B]``. No loss; averaged over draws it is the accuracy of each image."""
     predicted = ops.argmax(need(outputs, "logits", "correct"), axis=-1)
     return ops.cast(ops.equal(ops.cast(predicted, labels.dtype), labels), "float32")
@@ -82,11 +83,11 @@ class Classification(Task):
         """The classifier, whose weights are stored under ``classify``."""
         return {"logits": ClassifyHead(self.settings, name="classify")}
 
-    def loss(self, outputs: dict[str, Any], targets: Any, label_smoothing: float) -> Any:
+    def loss(self, outputs: dict[str, Any], targets: Tensor, label_smoothing: float) -> Tensor:
         """Mean cross entropy."""
         return mean_cross_entropy(outputs[self.output], targets, label_smoothing)
 
-    def logged(self, outputs: dict[str, Any], targets: Any) -> dict[str, Any]:
+    def logged(self, outputs: dict[str, Any], targets: Tensor) -> dict[str, Any]:
         """Accuracy on the batch."""
         hits = ops.equal(ops.argmax(outputs[self.output], axis=-1), targets)
         return {"train_accuracy": ops.mean(ops.cast(hits, "float32"))}

@@ -11,6 +11,7 @@ import numpy as np
 from keras import layers, ops
 
 from sc_sionna.core.errors import UserError
+from sc_sionna.core.tensor import Tensor
 from sc_sionna.sweep.scores import MeanScore
 from sc_sionna.tasks.base import NoiseLoss, Task, need
 
@@ -19,7 +20,7 @@ SSIM_K1, SSIM_K2 = 0.01, 0.03
 PSNR_LIMIT_DB = 100.0  # that of pictures that are equal
 
 
-def mean_squared_error(outputs: dict[str, Any], labels: Any, reference: Any) -> Any:
+def mean_squared_error(outputs: dict[str, Any], labels: Tensor, reference: Tensor) -> Tensor:
     """Mean squared error of the received image against the clean one, the loss of semantic noise: ``[B]``."""
     return ops.mean(ops.square(need(outputs, "image", "reconstruction") - reference), axis=(1, 2, 3))
 
@@ -91,7 +92,7 @@ class Reconstruction(Task):
         """None of its own."""
         return {}
 
-    def loss(self, outputs: dict[str, Any], targets: Any, label_smoothing: float) -> Any:
+    def loss(self, outputs: dict[str, Any], targets: Tensor, label_smoothing: float) -> Tensor:
         """Mean squared error of the pixels."""
         return ops.mean(ops.square(outputs[self.output] - targets))
 

@@ -13,6 +13,7 @@ import numpy as np
 from keras import layers, ops
 
 from sc_sionna.core.errors import UserError
+from sc_sionna.core.tensor import Tensor
 from sc_sionna.settings import CodecSettings
 from sc_sionna.tasks.base import NoiseLoss, Task, need
 
@@ -31,17 +32,17 @@ class EmbeddingHead(layers.Layer):
         self.hidden = layers.Dense(settings.decoder.head_dim, activation="gelu", name="hidden")
         self.out = layers.Dense(settings.decoder.head_dim, dtype="float32", name="out")
 
-    def call(self, tokens: Any) -> Any:
+    def call(self, tokens: Tensor) -> Tensor:
         """Unit vectors of tokens."""
         return to_unit(self.out(self.hidden(ops.mean(tokens, axis=1))))
 
 
-def to_unit(vectors: Any) -> Any:
+def to_unit(vectors: Tensor) -> Tensor:
     """Vectors ``[B, E]`` scaled to length 1."""
     return vectors * ops.rsqrt(ops.sum(ops.square(vectors), axis=-1, keepdims=True) + 1e-12)
 
 
-def supervised_contrastive(embeddings: Any, labels: Any, temperature: float = TEMPERATURE) -> Any:
+def supervised_contrastive(embeddings: Tensor, labels: Tensor, temperature: float = TEMPERATURE) -> Tensor:
     """Supervised contrastive loss, Khosla et al. (2020, arXiv:2004.11362), (2): a scalar.
 
     With unit embeddings z ``[B, E]``, P(i) the other images of i's class and A(i) all other images of the batch::
@@ -61,15 +62,17 @@ def supervised_contrastive(embeddings: Any, labels: Any, temperature: float = TE
     return ops.sum(per_image * counted) / ops.maximum(ops.sum(counted), 1.0)
 
 
-def embedding_of(outputs: dict[str, Any]) -> Any:
-    """The unit vector that retrieval compares, ``[B, E]``: the head's, or along the mean token where a codec has no head
-    for retrieval."""
+def embedding_of(outputs: dict[str, Any]) -> Tensor:
+    """The unit vector that retrieval compares, ``[B, E]``.
+
+    It is the head's, or lies along the mean token where a codec has no head for retrieval.
+    """
     if "embedding" in outputs:
         return outputs["embedding"]
     return to_unit(ops.mean(ops.cast(need(outputs, "tokens", "retrieval"), "float32"), axis=1))
 
 
-def away_from_clean(outputs: dict[str, Any], labels: Any, reference: Any) -> Any:
+def away_from_clean(outputs: dict[str, Any], labels: Tensor, reference: Tensor) -> Tensor:
     """1 − cosine similarity of the query's embedding to that of the clean image: ``[B]``."""
     return 1.0 - ops.sum(embedding_of(outputs) * reference, axis=-1)
 
@@ -151,7 +154,7 @@ class Retrieval(Task):
         """The embedding, whose weights are stored under ``embed``."""
         return {"embedding": EmbeddingHead(self.settings, name="embed")}
 
-    def loss(self, outputs: dict[str, Any], targets: Any, label_smoothing: float) -> Any:
+    def loss(self, outputs: dict[str, Any], targets: Tensor, label_smoothing: float) -> Tensor:
         """:func:`supervised_contrastive`."""
         return supervised_contrastive(outputs[self.output], targets)
 

@@ -12,7 +12,7 @@ from sc_sionna.attacks.ball import random_sign_noise
 from sc_sionna.attacks.objective import Objective
 from sc_sionna.attacks.source import SourceAttack, SourceAttackSettings
 from sc_sionna.attacks.square import Square
-from sc_sionna.attacks.suite import AdaptiveSuite, cross_entropy_with_importance, worst_case
+from sc_sionna.attacks.suite import AdaptiveSuite, cross_entropy_with_importance
 from sc_sionna.attacks.victim import CodecVictim
 from sc_sionna.core.errors import UserError
 from sc_sionna.semantic.codec import make_masking
@@ -130,12 +130,6 @@ class TestSuite:
         np.testing.assert_allclose(ops.convert_to_numpy(plain), expected[0], rtol=1e-5)
         np.testing.assert_allclose(ops.convert_to_numpy(joint), expected.sum(0), rtol=1e-5)
 
-    def test_worst_case(self):
-        survived = {"a": np.array([True, True, False]), "b": np.array([True, False, False])}
-        np.testing.assert_array_equal(worst_case(survived), [True, False, False])
-        rates = {"a": np.array([0.9, 0.2]), "b": np.array([0.6, 0.4])}
-        np.testing.assert_array_equal(worst_case(rates), [0.6, 0.2])
-
     @pytest.mark.parametrize("epsilon", [-0.1, 1.5, float("nan")])
     def test_bad_input_is_one_clear_line(self, epsilon):
         suite = AdaptiveSuite({"it": LinearVictim()}, QUICK)
@@ -143,7 +137,5 @@ class TestSuite:
             suite(*middle_grey(), epsilon, seeded())
         with pytest.raises(UserError, match="victims: none given"):
             AdaptiveSuite({})
-        with pytest.raises(UserError, match="no attack was scored"):
-            worst_case({})
         with pytest.raises(UserError, match="restarts = 0"):
             AdaptiveSettings(restarts=0)

@@ -25,7 +25,7 @@ def seeded(seed=0):
     return np.random.default_rng(seed)
 
 
-def flips(count, generator):
+def bit_errors(count, generator):
     return (generator.random((count, 8 * 4)) < 0.1).astype(np.int32)
 
 
@@ -61,7 +61,7 @@ def as_model(attack: SourceAttack, shape: tuple[int, ...], draws: SourceDraws | 
     ("norm", "loss"), [("linf", "cross_entropy"), ("l2", "margin"), ("linf", "reconstruction"), ("linf", "retrieval")]
 )
 def test_eager_graph_model_and_host_give_the_same_noise_for_the_same_draws(codec, photos, norm, loss):
-    victim = CodecVictim(codec, make_masking(TINY), flips)
+    victim = CodecVictim(codec, make_masking(TINY), bit_errors)
     attack = SourceAttack(victim, settings_of(norm=norm, loss=loss, random_start=True))
     images, labels = photos
     draws = attack.sample(images.shape, seeded(5))
@@ -174,8 +174,8 @@ class TestOneLine:
         assert "has no gradient" in self.said(attack, *middle_grey())
 
     def test_a_channel_that_is_drawn_on_the_host(self, codec, photos):
-        attack = SourceAttack(CodecVictim(codec, make_masking(TINY), flips), settings_of())
-        assert "flips of type function: is drawn on the host only" in self.said(attack, *photos)
+        attack = SourceAttack(CodecVictim(codec, make_masking(TINY), bit_errors), settings_of())
+        assert "bit_errors of type function: is drawn on the host only" in self.said(attack, *photos)
 
     def test_a_masking_that_is_drawn_on_the_host(self, codec, photos):
         def masking(count, generator):

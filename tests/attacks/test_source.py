@@ -22,7 +22,7 @@ def seeded(seed=0):
     return np.random.default_rng(seed)
 
 
-def flips(count, generator):
+def bit_errors(count, generator):
     return (generator.random((count, 8 * 4)) < 0.1).astype(np.int32)
 
 
@@ -158,7 +158,7 @@ class TestObjective:
 class TestCodec:
     @pytest.mark.parametrize(
         ("relaxation", "channel"),
-        [("straight-through", None), ("straight-through", flips), ("soft", flips), ("unquantised", None)],
+        [("straight-through", None), ("straight-through", bit_errors), ("soft", bit_errors), ("unquantised", None)],
     )
     def test_image_gradient_is_finite_and_not_zero_at_inference(self, codec, photos, relaxation, channel):
         victim = CodecVictim(codec, make_masking(TINY), channel, relaxation=relaxation)
@@ -176,7 +176,7 @@ class TestCodec:
 
     @pytest.mark.parametrize("loss", list(NOISE_LOSSES))
     def test_every_loss_rises_more_than_under_random_signs(self, codec, photos, loss):
-        victim = CodecVictim(codec, make_masking(TINY), flips)
+        victim = CodecVictim(codec, make_masking(TINY), bit_errors)
         chosen = SourceAttackSettings(epsilon=0.05, steps=10, loss=loss, draws=4, random_start=True, batch_size=4)
         attack = SourceAttack(victim, chosen)
         images, labels = photos
@@ -193,7 +193,7 @@ class TestCodec:
 
     def test_same_seed_same_noise(self, codec, photos):
         chosen = SourceAttackSettings(epsilon=0.05, steps=3, random_start=True, batch_size=4)
-        attack = SourceAttack(CodecVictim(codec, make_masking(TINY), flips), chosen)
+        attack = SourceAttack(CodecVictim(codec, make_masking(TINY), bit_errors), chosen)
         first, again, other = (attack.craft(*photos, seeded(seed)).images for seed in (1, 1, 2))
         np.testing.assert_array_equal(first, again)
         assert (first != other).any()
@@ -212,10 +212,10 @@ class TestCodec:
 
     def test_soft_quantiser_meets_the_hard_one_as_it_cools(self, photos):
         full = TINY.with_(importance={"layers": (0,)}, similarity={"threshold": 0.5})
-        codec, keep, errors = make_codec(full).initialise(), make_masking(TINY)(4, seeded(8)), flips(4, seeded(9))
+        codec, keep, errors = make_codec(full).initialise(), make_masking(TINY)(4, seeded(8)), bit_errors(4, seeded(9))
 
         def outputs(**how):
-            victim = CodecVictim(codec, make_masking(TINY), flips, snr_db=3.0, **how)
+            victim = CodecVictim(codec, make_masking(TINY), bit_errors, snr_db=3.0, **how)
             return victim.outputs(photos[0], keep, errors)
 
         hard = outputs()
@@ -306,6 +306,6 @@ def test_bad_victims_are_one_clear_line(codec, change, words):
 def test_what_belongs_to_a_codebook_or_a_told_snr_is_asked_for():
     plain = make_codec(TINY.with_(bottleneck="none", decoder={"knows_snr": True})).initialise()
     with pytest.raises(UserError, match="bottleneck = 'none' has none"):
-        CodecVictim(plain, make_masking(TINY), flips, snr_db=3.0)
+        CodecVictim(plain, make_masking(TINY), bit_errors, snr_db=3.0)
     with pytest.raises(UserError, match="set it in dB"):
         CodecVictim(plain, make_masking(TINY))

@@ -170,8 +170,8 @@ def test_the_attacker_takes_the_expectation_over_the_channel(tiny_weights: Path,
     victims = digital.adaptive_victims(-3.0, tmp_path)
     assert list(victims) == ["straight-through", "soft", "unquantised"]
     assert all(isinstance(v, CodecVictim) and v.relaxation == name for name, v in victims.items())
-    _, flips = victims["soft"].draw(8, np.random.default_rng(0))
-    assert 0.1 < flips.mean() < 0.3
+    _, bit_errors = victims["soft"].draw(8, np.random.default_rng(0))
+    assert 0.1 < bit_errors.mean() < 0.3
 
 
 def test_bad_input_is_one_clear_line(tiny_weights: Path) -> None:

@@ -45,23 +45,25 @@ def test_encoder_sees_only_the_kept_patches(codec):
 
 def test_received_indices_are_sent_bits_xor_flips(codec):
     images, keep, snr = batch()
-    flips = np.random.default_rng(5).integers(0, 2, (4, 8 * 4)).astype(np.int32)
-    outputs = codec(images, keep, snr, flips)
+    bit_errors = np.random.default_rng(5).integers(0, 2, (4, 8 * 4)).astype(np.int32)
+    outputs = codec(images, keep, snr, bit_errors)
     bits = np.asarray(codec.index_mapper.to_bits(outputs["indices"]))
     weights = 2 ** np.arange(3, -1, -1)
-    expected = ((bits ^ flips).reshape(4, 8, 4) * weights).sum(-1) % 10  # J = 10: patterns 10..15 wrap
+    expected = ((bits ^ bit_errors).reshape(4, 8, 4) * weights).sum(-1) % 10  # J = 10: patterns 10..15 wrap
     np.testing.assert_array_equal(np.asarray(outputs["received_indices"]), expected)
-    clean = codec(images, keep, snr, np.zeros_like(flips))
+    clean = codec(images, keep, snr, np.zeros_like(bit_errors))
     np.testing.assert_array_equal(np.asarray(clean["received_indices"]), np.asarray(clean["indices"]))
     np.testing.assert_allclose(np.asarray(codec(images, keep, snr)["logits"]), np.asarray(clean["logits"]), atol=1e-6)
 
 
 def test_image_gradient_exists_at_inference_with_every_index_wrong(codec):
     images, keep, snr = batch()
-    flips = np.ones((4, 8 * 4), np.int32)
+    bit_errors = np.ones((4, 8 * 4), np.int32)
 
     def loss(x):
-        return mean_cross_entropy(codec(x, keep, snr, flips, training=False)["logits"], np.array([1, 2, 3, 4])), None
+        return mean_cross_entropy(
+            codec(x, keep, snr, bit_errors, training=False)["logits"], np.array([1, 2, 3, 4])
+        ), None
 
     _, gradient = value_and_input_grad(loss, images)
     gradient = np.asarray(gradient)
@@ -131,11 +133,11 @@ def test_a_step_under_mixed_bfloat16_has_finite_gradients(task, importance):
     assert codec.encoder.blocks[0].compute_dtype == "bfloat16"
     images, keep, snr = batch()
     labels = np.array([1, 2, 3, 4], np.int32)
-    flips = np.random.default_rng(5).integers(0, 2, (4, 8 * 4)).astype(np.int32)
+    bit_errors = np.random.default_rng(5).integers(0, 2, (4, 8 * 4)).astype(np.int32)
 
     def step(images, keep):
         def loss():
-            outputs = codec(images, keep, snr, flips, training=True)
+            outputs = codec(images, keep, snr, bit_errors, training=True)
             terms = task_losses(codec, outputs, images, labels, keep, task, 0.1)
             return sum(terms.values()), terms
 
@@ -161,7 +163,7 @@ def test_a_step_under_mixed_bfloat16_has_finite_gradients(task, importance):
         ({"colour": 3}, "unknown setting 'colour'"),
         ({"masking": {"rule": "nope"}}, "masking.rule = 'nope': unknown"),
         ({"importance": {"layers": (1,)}}, "importance.layers = (1,): an encoder of depth 1 has the blocks 0 to 0"),
-        ({"importance": {"layers": (-1,)}}, "importance.layers = (-1,)"),
+        ({"importance": {"layers": (-1,)}}, "importance.layers.0 = -1"),
         ({"importance": {"layers": (0, 0)}}, "name each at most once"),
         ({"importance": "max"}, "importance = 'max'"),
         ({"importance": {"threshold": 0.5}}, "importance.threshold = 0.5: without a feature importance module"),

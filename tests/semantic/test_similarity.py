@@ -73,10 +73,10 @@ def test_repeats_cost_flags_alone_where_nothing_repeats():
 def test_codec_sends_similar_features_once():
     codec = make_codec(TINY.with_(similarity={"threshold": 0.8})).initialise()
     images, keep = np.random.default_rng(0).random((4, 16, 16, 3)).astype(np.float32), np.tile(np.arange(8), (4, 1))
-    flips = np.random.default_rng(5).integers(0, 2, (4, 8 * 4)).astype(np.int32)
+    bit_errors = np.random.default_rng(5).integers(0, 2, (4, 8 * 4)).astype(np.int32)
     snr = np.zeros(4, np.float32)
     keep = keep.astype(np.int32)
-    outputs = codec(images, keep, snr, flips)
+    outputs = codec(images, keep, snr, bit_errors)
     first = np.asarray(outputs["representatives"])
     assert (first < np.arange(8)).any()  # something is alike, or the test shows nothing
     indices, received = np.asarray(outputs["indices"]), np.asarray(outputs["received_indices"])
@@ -87,7 +87,7 @@ def test_codec_sends_similar_features_once():
     np.testing.assert_array_equal(codec.side_bits(outputs), repeat_bits(first))
     plain = make_codec(TINY).initialise()
     plain.set_weights(codec.get_weights())
-    outputs = plain(images, keep, snr, flips)
+    outputs = plain(images, keep, snr, bit_errors)
     np.testing.assert_array_equal(np.asarray(outputs["received_indices"])[sent], received[sent])
     np.testing.assert_array_equal(plain.side_bits(outputs), np.zeros(4))
     assert plain.sent(outputs).all()

@@ -47,13 +47,13 @@ def test_two_steps_and_weights_for_tensorflow():
     stored, _ = load_codec("digits", "masked-vqvae", EXCHANGE)
     images = to_float(load("digits", "val").pixels[:8])
     keep = make_masking(preset.codec)(8, np.random.default_rng(0))
-    flips = np.random.default_rng(1).integers(0, 2, (8, 192)).astype(np.int32)
-    outputs = stored(images, keep, np.zeros(8, np.float32), flips)
+    bit_errors = np.random.default_rng(1).integers(0, 2, (8, 192)).astype(np.int32)
+    outputs = stored(images, keep, np.zeros(8, np.float32), bit_errors)
     victim = CodecVictim(stored, make_masking(preset.codec), snr_db=0.0)
     attack = SourceAttack(victim, SourceAttackSettings(epsilon=0.05, steps=3, draws=2, batch_size=8))
     outputs["attacked"] = attack.craft(images, load("digits", "val").labels[:8], np.random.default_rng(2)).images
     named = {k: keras.ops.convert_to_numpy(v) for k, v in outputs.items()}
-    np.savez(EXCHANGE / "outputs.npz", images=images, keep=keep, flips=flips, **named)
+    np.savez(EXCHANGE / "outputs.npz", images=images, keep=keep, bit_errors=bit_errors, **named)
 
 
 def test_calibration_that_is_not_shipped_says_what_to_do():

@@ -58,8 +58,7 @@ class Options:
         return EPSILON.get(self.dataset, EPSILON["cifar10"]) if given is None else given
 
     def schemes(self, wanted: Sequence[str] | None = None) -> tuple[SchemeSpec, ...]:
-        """The schemes of ``--systems``, else those of ``wanted`` (None: the paper's) that have
-        weights.
+        """The schemes of ``--systems``, else those of ``wanted`` that have weights; None wants the paper's.
 
         A notice names those that are left out. If none has weights the first is taken, so that the run says how to train it.
         """

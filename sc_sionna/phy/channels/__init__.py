@@ -37,6 +37,7 @@ import tensorflow as tf
 
 from sc_sionna.core.errors import UserError
 from sc_sionna.core.plugins import resolve
+from sc_sionna.core.tensor import Tensor
 from sc_sionna.phy.channels.awgn import AWGNChannel
 from sc_sionna.phy.channels.base import ChannelModel, complex_normal
 from sc_sionna.phy.channels.contract import measure_energy
@@ -60,7 +61,7 @@ class NormalizedChannel(ChannelModel):
     def expected_energy(self) -> float:
         return self.model.expected_energy
 
-    def call(self, batch_size: Any, num_realisations: int, seed: Any) -> tf.Tensor:
+    def call(self, batch_size: int | Tensor, num_realisations: int, seed: Tensor) -> tf.Tensor:
         h = self.model(batch_size, num_realisations, seed)
         return tf.cast(tf.cast(h, tf.complex128) * self.gain, h.dtype)
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import tensorflow as tf
 
+from sc_sionna.core.tensor import Tensor
 from sc_sionna.phy.channels.base import ChannelModel
 
 
@@ -17,8 +16,10 @@ class AWGNChannel(ChannelModel):
 
     @property
     def expected_energy(self) -> float:
+        """The share of ones in H, 1 / max(receive, transmit antennas)."""
         return 1.0 / max(self.num_rx_ant, self.num_tx_ant)
 
-    def call(self, batch_size: Any, num_realisations: int, seed: Any) -> tf.Tensor:
+    def call(self, batch_size: int | Tensor, num_realisations: int, seed: Tensor) -> tf.Tensor:
+        """The same ones for every image and realisation; ``seed`` is not used."""
         eye = tf.eye(self.num_rx_ant, self.num_tx_ant, dtype=tf.complex64)
         return tf.tile(eye[None, None], [batch_size, num_realisations, 1, 1])

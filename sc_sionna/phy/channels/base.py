@@ -8,8 +8,10 @@ from typing import Any
 import tensorflow as tf
 from sionna.phy import Block
 
+from sc_sionna.core.tensor import Tensor
 
-def complex_normal(shape: Any, seed: Any) -> tf.Tensor:
+
+def complex_normal(shape: Any, seed: Tensor) -> tf.Tensor:
     """Circularly symmetric complex Gaussian of variance 1 from a stateless seed ``[2]``: complex64."""
     parts = tf.random.stateless_normal(tf.concat([shape, [2]], 0), seed, stddev=0.5**0.5)
     return tf.complex(parts[..., 0], parts[..., 1])
@@ -43,7 +45,9 @@ class ChannelModel(Block):
 
     @property
     def expected_energy(self) -> float:
+        """Mean of |h|² over entries and realisations, 1 unless a model says otherwise."""
         return 1.0
 
     @abstractmethod
-    def call(self, batch_size: Any, num_realisations: int, seed: Any) -> tf.Tensor: ...
+    def call(self, batch_size: int | Tensor, num_realisations: int, seed: Tensor) -> tf.Tensor:
+        """Channel matrices, in shape and type as the class says."""

@@ -9,6 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from sc_sionna.core.errors import UserError
+from sc_sionna.core.tensor import Tensor
 from sc_sionna.phy.channels.base import ChannelModel
 
 SEED = 2022  # fixed, so that a model has one measured energy
@@ -30,7 +31,7 @@ def check_draw(name: str, h: Any, num_rx_ant: int, num_tx_ant: int) -> None:
         raise _refuse(name, f"drew {h.dtype.name} {h.shape}; {wanted}")
 
 
-def _draw(model: ChannelModel, name: str, batch: Any, seed: Any, realisations: int = 2) -> tf.Tensor:
+def _draw(model: ChannelModel, name: str, batch: int | Tensor, seed: Tensor, realisations: int = 2) -> tf.Tensor:
     try:
         h = model(batch, realisations, seed)
     except (NotImplementedError, TypeError, ValueError, AttributeError, tf.errors.OpError) as error:

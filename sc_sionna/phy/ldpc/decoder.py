@@ -148,7 +148,7 @@ class LayeredLDPCDecoder(Block):
         self.num_iter = int(num_iter)
         cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
         self.num_threads = num_threads or cores
-        self._hard_out, self._return_infobits, self._early_stop = hard_out, return_infobits, early_stop
+        self._hard_out, self._early_stop = hard_out, early_stop
         self.graph = CodeGraph(encoder)
         blocks = -(-self.graph.n // LANES)
         self._target = np.full(blocks * LANES, self.graph.num_var, np.int32)

@@ -21,14 +21,17 @@ class AvifSettings(SourceSettings):
 
 
 class AvifCodec(ContainerCodec):
-    """The AV1 frame alone. All boxes before it, and the sequence header at the item's start, are those of a black image;
-    the boxes say the item's length twice: in ``iloc`` (ISO/IEC 14496-12, 8.11.3) and in the header of ``mdat``, the last
-    box."""
+    """The AV1 frame alone.
+
+    All boxes before it, and the sequence header at the item's start, are those of a black image; the boxes say the item's
+    length twice: in ``iloc`` (ISO/IEC 14496-12, 8.11.3) and in the header of ``mdat``, the last box.
+    """
 
     FORMAT = "AVIF"
     Settings = AvifSettings
 
     def options(self) -> dict[str, object]:
+        """The slowest and best search, in one thread, so that equal images give equal bits."""
         return {"quality": self.settings.quality, "speed": 0, "max_threads": 1}
 
     @cached_property
@@ -45,10 +48,12 @@ class AvifCodec(ContainerCodec):
         return file[:start], place, item[: 4 + item[3]]  # temporal delimiter, sequence header with its size (AV1, 5.3)
 
     def strip(self, file: bytes) -> bytes:
+        """The frame behind the sequence header."""
         boxes, _, sequence = self.container
         return file[len(boxes) + len(sequence) :]
 
     def wrap(self, sent: bytes) -> bytes:
+        """The boxes with the item's length put in twice, the sequence header and the frame."""
         boxes, place, sequence = self.container
         item = sequence + sent
         size = (len(item) + 8).to_bytes(4, "big")

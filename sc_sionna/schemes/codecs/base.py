@@ -83,6 +83,7 @@ class ContainerCodec(SourceCodec):
         return buffer.getvalue()
 
     def encode(self, pixels: np.ndarray) -> np.ndarray:
+        """The file without its container; UserError where both ends cannot know that."""
         file = self.file(pixels)
         sent = self.strip(file)
         if self.wrap(sent) != file:
@@ -93,6 +94,7 @@ class ContainerCodec(SourceCodec):
         return np.unpackbits(np.frombuffer(sent, np.uint8))
 
     def decode(self, bits: np.ndarray) -> np.ndarray | None:
+        """The picture of the file that the bits belong to; None where it is none."""
         return read_image(self.wrap(np.packbits(bits.astype(np.uint8)).tobytes()), self.FORMAT, self.image_size)
 
 

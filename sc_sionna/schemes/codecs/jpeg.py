@@ -52,10 +52,12 @@ class JpegCodec(ContainerCodec):
         return -(-self.image_size // 2) if self.settings.halved else self.image_size
 
     def options(self) -> dict[str, Any]:
+        """Quality, chroma and tables."""
         s = self.settings
         return {"quality": s.quality, "subsampling": s.subsampling, "optimize": s.optimize}
 
     def file(self, pixels: np.ndarray) -> bytes:
+        """The image as a whole JPEG file."""
         previous = ImageFile.MAXBLOCK
         ImageFile.MAXBLOCK = max(previous, 4 * pixels.size)  # Pillow's own guess is too small for optimised noise
         try:
@@ -73,18 +75,22 @@ class JpegCodec(ContainerCodec):
         return file[: start + 2 + int.from_bytes(file[start + 2 : start + 4], "big")]
 
     def strip(self, file: bytes) -> bytes:
+        """The scan alone, or the file without its last marker."""
         return file[len(self.header) : -len(END)]
 
     def wrap(self, sent: bytes) -> bytes:
+        """The file of a scan."""
         return self.header + sent + END
 
     def encode(self, pixels: np.ndarray) -> np.ndarray:
+        """The image at full or at half size as bits."""
         if self.settings.halved:
             size = (self.coded_size, self.coded_size)
             pixels = np.asarray(Image.fromarray(pixels).resize(size, Image.Resampling.BOX))
         return super().encode(pixels)
 
     def decode(self, bits: np.ndarray) -> np.ndarray | None:
+        """The picture at full size, interpolated where it was sent at half."""
         file = self.wrap(np.packbits(bits.astype(np.uint8)).tobytes())
         decoded = read_image(file, self.FORMAT, self.coded_size)
         if decoded is None or not self.settings.halved:

@@ -38,6 +38,7 @@ class PixelsCodec(SourceCodec):
         self.num_bits = settings.side**2 * settings.depth * self.channels
 
     def encode(self, pixels: np.ndarray) -> np.ndarray:
+        """Box averages, quantised, most significant bit first."""
         s = self.settings
         image = Image.fromarray(pixels).convert("RGB" if self.channels == 3 else "L")
         small = np.asarray(image.resize((s.side, s.side), Image.Resampling.BOX), np.float64)
@@ -45,6 +46,7 @@ class PixelsCodec(SourceCodec):
         return ((levels >> np.arange(s.depth - 1, -1, -1)) & 1).astype(np.uint8).ravel()
 
     def decode(self, bits: np.ndarray) -> np.ndarray | None:
+        """The thumbnail, interpolated to full size; None for another number of bits."""
         s = self.settings
         if bits.shape != (self.num_bits,):
             return None

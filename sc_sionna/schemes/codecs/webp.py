@@ -24,9 +24,11 @@ class WebpCodec(ContainerCodec):
     Settings = WebpSettings
 
     def options(self) -> dict[str, int]:
+        """The slowest and best search."""
         return {"quality": self.settings.quality, "method": 6}
 
     def strip(self, file: bytes) -> bytes:
+        """The frame without start code, width and height, and without the byte that fills the file to an even length."""
         body = file[TAG] + file[START.stop :]
         return body[:-1] if self._odd(file) else body
 
@@ -35,6 +37,7 @@ class WebpCodec(ContainerCodec):
         return int.from_bytes(file[16:20], "little") % 2 == 1  # then the file ends with a byte of padding
 
     def wrap(self, sent: bytes) -> bytes:
+        """The chunk headers, whose lengths follow from the frame's, and the frame."""
         side = self.image_size.to_bytes(2, "little")
         frame = sent[:3] + b"\x9d\x01\x2a" + side + side + sent[3:]
         padded = frame + b"\0" * (len(frame) % 2)

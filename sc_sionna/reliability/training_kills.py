@@ -25,7 +25,6 @@ from sc_sionna.core import rng
 from sc_sionna.core.errors import UserError
 
 KILLS_PER_TRAINING = 4
-TIMER = 0.35, 1.0  # of an uninterrupted run's time: before, a run reads its data and builds its codec
 STEPS_OF_EPOCH = 4  # to the disk: sync and change of name, each of checkpoint and log
 STEPS_OF_STAGE_END = 6  # the same of weights, their description and the checkpoint
 LARGEST_CHECKPOINT = 2**26  # bytes
@@ -40,7 +39,7 @@ SHORT: dict[str, Any] = {
     "pretrain_epochs": 3, "epochs": 4, "batch_size": 32, "channel": "none", "val_repeats": 1, "attack_epsilon": 0.05,
     "attack_steps": 1, "procedure": "joint", "weight_perturbation": 0.0, "warmup_epochs": 1.0,
 }  # fmt: skip
-STAGES: dict[str, Any] = {"pretrain_epochs": 5, "continuous_epochs": 2, "epochs": 8}
+STAGES: dict[str, Any] = {"pretrain_epochs": 8, "continuous_epochs": 4, "epochs": 6}
 STEPS_TO_DISK = STEPS_OF_EPOCH * (STAGES["pretrain_epochs"] + STAGES["epochs"]) + 2 * STEPS_OF_STAGE_END
 UNTOUCHED = "before the first checkpoint"
 
@@ -85,6 +84,7 @@ def kill_trainings(kills: int, random: np.random.Generator, folder: Path) -> dic
         _finish(nursery, folder / "reference")
         whole_run = time.monotonic() - started
         expected = outcome_of(folder / "reference")
+        timer = max(whole_run - _seconds_of_epochs(folder / "reference"), 0.0), whole_run  # from the first epoch on
         if outcome_of(folder / "first") != expected:
             raise UserError(f"{folder}: two trainings that nobody kills differ, so killed ones cannot be compared")
         result: dict[str, Any] = {
@@ -93,7 +93,7 @@ def kill_trainings(kills: int, random: np.random.Generator, folder: Path) -> dic
         }  # fmt: skip
         while result["kills"] < kills:
             place = folder / f"training{result['trainings']}"
-            _kill_one(nursery, place, min(KILLS_PER_TRAINING, kills - result["kills"]), random, whole_run, result)
+            _kill_one(nursery, place, min(KILLS_PER_TRAINING, kills - result["kills"]), random, timer, result)
             found = outcome_of(place)
             result["trainings"] += 1
             result["other_weights"] += found["arrays"] != expected["arrays"]
@@ -103,13 +103,18 @@ def kill_trainings(kills: int, random: np.random.Generator, folder: Path) -> dic
 
 
 def _kill_one(
-    nursery: _Nursery, folder: Path, kills: int, random: np.random.Generator, whole_run: float, result: dict[str, Any]
+    nursery: _Nursery,
+    folder: Path,
+    kills: int,
+    random: np.random.Generator,
+    timer: tuple[float, float],
+    result: dict[str, Any],
 ) -> None:
-    """Run one training with up to ``kills`` interruptions to its end, and count them by place."""
+    """Run one training with up to ``kills`` interruptions to its end, those by time within ``timer``, and count by place."""
     for _ in range(kills):
         way = random.random()
         if way < 0.5:
-            ended = nursery.run(folder, seconds=float(random.uniform(*TIMER) * whole_run))
+            ended = nursery.run(folder, seconds=float(random.uniform(*timer)))
         elif way < 0.75:
             ended = nursery.run(folder, step=int(random.integers(1, STEPS_TO_DISK + 1)))
         else:
@@ -122,6 +127,12 @@ def _kill_one(
         result["log_behind"] += log_behind
         result["scratch_seen"] += any(_is_scratch(path) for path in folder.rglob("*"))
     _finish(nursery, folder)
+
+
+def _seconds_of_epochs(folder: Path) -> float:
+    """The time that an uninterrupted training spent in its epochs: all of it but reading data and building the codec."""
+    last = (folder / "run" / "log.jsonl").read_text().splitlines()[-1]
+    return float(json.loads(last)["seconds"])
 
 
 def _finish(nursery: _Nursery, folder: Path) -> None:

@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import keras
 import numpy as np
 
 from sc_sionna.cli.main import app
@@ -25,11 +26,9 @@ from sc_sionna.reliability.hostile import CODE, NAMES, OUT_OF_RANGE, TERMINAL
 from sc_sionna.reliability.kills import kill_sweeps
 from sc_sionna.reliability.outcome import Outcome, write_table
 from sc_sionna.reliability.picture_files import hostile_pictures
-from sc_sionna.reliability.records import fuzz_records
 from sc_sionna.reliability.stores import flip_bits
 from sc_sionna.reliability.training_kills import kill_trainings
 from sc_sionna.reliability.trap import MODULE, Trap
-from sc_sionna.reliability.values import fuzz_values
 from sc_sionna.reliability.weight_files import damage_weights
 from sc_sionna.sweep.provenance import git_commit, processor_class
 
@@ -43,7 +42,7 @@ PARTS = {
     "calibrations": 100,
     "images": 100,
     "kills": 100,
-    "trainings": 50,
+    "trainings": 60,
 }  # part → its size by default
 # Parts that damage files in a folder of their own
 IN_A_FOLDER: dict[str, Callable[[int, np.random.Generator, Path], Outcome]] = {
@@ -118,8 +117,14 @@ def _run(part: str, size: int, random: np.random.Generator) -> tuple[Outcome, st
         with tempfile.TemporaryDirectory() as folder:
             return killed_trainings(kill_trainings(size, random, Path(folder)))
     if part == "records":
+        from sc_sionna.reliability.records import fuzz_records  # which needs Sionna; trainings are killed without it
+
         return fuzz_records(size, random), ""
-    return (fuzz_values(size, random, parse_changes) if part == "set" else fuzz_commands(size, random)), ""
+    if part == "set":
+        from sc_sionna.reliability.values import fuzz_values
+
+        return fuzz_values(size, random, parse_changes), ""
+    return fuzz_commands(size, random), ""
 
 
 def killed_trainings(found: dict[str, Any]) -> tuple[Outcome, str]:
@@ -130,8 +135,10 @@ def killed_trainings(found: dict[str, Any]) -> tuple[Outcome, str]:
     outcome.harmless = outcome.cases if not wrong else 0
     outcome.faults += [f"{count} of {found['trainings']} trainings: {name}" for name, count in wrong.items()]
     where = ", ".join(f"{count} {place}" for place, count in sorted(found["where"].items()))
-    scratch = f"{found['scratch_seen']} left a half-written file that the next run removed"
-    return outcome, f"{found['kills']} SIGKILLs in {found['trainings']} trainings ({where}); {scratch}"
+    left = f"{found['scratch_seen']} left a half-written file, which the next run removed, and {found['log_behind']} a "
+    left += "log that lacked the checkpoint's last line, which the next run added"
+    backend = f"Keras on {keras.backend.backend()}"
+    return outcome, f"{found['kills']} SIGKILLs in {found['trainings']} trainings, {backend} ({where}); {left}"
 
 
 def fuzz_commands(count: int, random: np.random.Generator) -> Outcome:

@@ -12,7 +12,6 @@ import importlib
 import inspect
 import re
 from collections.abc import Mapping
-from types import ModuleType
 from typing import Any
 
 from sc_sionna.core.errors import UserError
@@ -20,7 +19,6 @@ from sc_sionna.core.errors import UserError
 _MODULE = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
 _PLUGIN = re.compile(rf"({_MODULE.pattern}):[A-Za-z_]\w*")
 _allowed: set[str] = set()
-_loaded: dict[str, ModuleType] = {}
 
 
 def allow(module: str) -> None:
@@ -62,9 +60,10 @@ def is_allowed(module: str) -> bool:
     return any(".".join(parts[:length]) in _allowed for length in range(1, len(parts) + 1))
 
 
-def loaded(name: str) -> ModuleType | None:
-    """The module that a resolved ``module:Class`` came from; None for every other text."""
-    return _loaded.get(name)
+def module_of(name: str) -> str | None:
+    """The module of a ``module:Class`` that the user has allowed; None for every other text."""
+    match = _PLUGIN.fullmatch(name)
+    return match[1] if match is not None and is_allowed(match[1]) else None
 
 
 def resolve(name: str, table: Mapping[str, Any], kind: str) -> Any:
@@ -96,7 +95,6 @@ def resolve(name: str, table: Mapping[str, Any], kind: str) -> Any:
     if not callable(getattr(module, class_name, None)):
         public = ", ".join(sorted(n for n in vars(module) if n[:1].isupper())) or "none"
         raise UserError(f"{kind} = {name!r}: module {module_name!r} has no class {class_name!r}; it has {public}")
-    _loaded[name] = module
     return getattr(module, class_name)
 
 

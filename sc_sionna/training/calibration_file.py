@@ -8,18 +8,24 @@ from __future__ import annotations
 
 import json
 import math
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 from sc_sionna.core import strict_json
-from sc_sionna.core.atomic import write_text
+from sc_sionna.core.atomic import make_folder, remove_scratch, write_text
 from sc_sionna.core.errors import UserError
+from sc_sionna.core.lock import ProcessLock
 from sc_sionna.settings import settings_hash
 
 FORMAT = 2
 FIELDS = ("format", "link", "payload_bits", "images", "quantiles", "sha256")
 MAX_BYTES = 2**24  # 257 quantiles at 1,000 SNRs take 3 MB
+
+_LEFT_OVER = re.compile(r"\.([0-9a-f]{16})(?:\.lock|\.json\..{8})")
 
 
 def read_calibration(path: Path) -> dict[str, Any]:
@@ -58,6 +64,34 @@ def write_calibration(path: Path, table: dict[str, Any]) -> None:
     for snr, levels in table["quantiles"].items():
         _check(snr, levels)
     write_text(path, json.dumps(whole) + "\n")
+
+
+@contextmanager
+def locked_calibration(path: Path) -> Iterator[None]:
+    """No other process measures into ``path`` meanwhile; what a killed one left half-written is removed.
+
+    Raises
+    ------
+    UserError
+        Another one does, or the folder cannot be written.
+    """
+    make_folder(path.parent)
+    lock = path.parent / f".{path.stem}.lock"
+    held = ProcessLock(lock, path, "calibration", "choose another folder")
+    try:
+        remove_scratch(path)
+        yield
+    finally:
+        lock.unlink(missing_ok=True)
+        held.release()
+
+
+def remove_left_over(folder: Path) -> None:
+    """Remove what killed processes left of any calibration in a folder: locks, and half-written files."""
+    found = {match[1] for entry in folder.iterdir() if (match := _LEFT_OVER.fullmatch(entry.name)) is not None}
+    for name in found:
+        with suppress(UserError), locked_calibration(folder / f"{name}.json"):  # unless one is measured just now
+            pass
 
 
 def resealed(path: Path, table: dict[str, Any]) -> dict[str, Any]:

@@ -12,19 +12,20 @@ from __future__ import annotations
 
 import hashlib
 import math
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from sc_sionna.core import rng
-from sc_sionna.core.atomic import make_folder, remove_scratch
+from sc_sionna.core.code_identity import code_identity
 from sc_sionna.core.errors import UserError
-from sc_sionna.core.lock import ProcessLock
 from sc_sionna.semantic.codec import SemanticCodec
 from sc_sionna.settings import LinkSettings, Preset, settings_hash
 from sc_sionna.training.analog import AnalogChannel
-from sc_sionna.training.calibration_file import read_calibration, write_calibration
+from sc_sionna.training.calibration_file import locked_calibration, read_calibration, write_calibration
 
 CALIBRATION_DIR = Path(__file__).parent / "calibration"
 NUM_QUANTILES = 257
@@ -33,11 +34,12 @@ _IRRELEVANT = ("max_block_bits",)
 
 
 def calibration_key(link: LinkSettings, payload_bits: int) -> str:
-    """Name of a calibration: a hash of the link's settings and the payload."""
+    """Name of a calibration: a hash of the link's settings, the payload and the source of plug-ins in the link."""
     relevant = {k: v for k, v in link.model_dump().items() if k not in _IRRELEVANT}
     if not link.normalize_channel:  # the calibrations that are shipped are older than this setting
         del relevant["normalize_channel"]
-    return settings_hash({"link": relevant, "payload_bits": payload_bits})[:16]
+    own = code_identity([], [link])["plugins"]
+    return settings_hash({"link": relevant, "payload_bits": payload_bits, **({"plugins": own} if own else {})})[:16]
 
 
 def measure_rates(
@@ -98,9 +100,16 @@ class TrainingChannel:
     """The channel of a training run: what a link does to the codec's payload, as the codec's ``error`` input.
 
     cache_dir : where a calibration that is not shipped is measured into
+    alone : entered while one is measured, since the folder may be another's
     """
 
-    def __init__(self, preset: Preset, model: SemanticCodec, cache_dir: Path) -> None:
+    def __init__(
+        self,
+        preset: Preset,
+        model: SemanticCodec,
+        cache_dir: Path,
+        alone: Callable[[], AbstractContextManager[Any]] = nullcontext,
+    ) -> None:
         self.model, self.kind, self.snr_db = model, preset.train.channel, preset.train.snr_db
         self.range_db = preset.train.snr_range_db
         self.payload = model.payload_length
@@ -113,7 +122,9 @@ class TrainingChannel:
                 self._channel = AnalogChannel(preset.link, self.snr_db)
                 return
             snrs_db = [self.snr_db] if self.range_db is None else calibrated_snrs(self.range_db)
-            ensure_calibration(preset.link, self.payload, snrs_db, cache_dir)
+            if missing_snrs(preset.link, self.payload, snrs_db, cache_dir):
+                with alone():
+                    ensure_calibration(preset.link, self.payload, snrs_db, cache_dir)
             self._channel = (
                 load_calibrated(preset.link, self.payload, self.snr_db, cache_dir)
                 if self.range_db is None
@@ -226,6 +237,11 @@ def calibrated_snrs(range_db: tuple[float, float]) -> list[float]:
     return [float(snr) for snr in range(math.floor(range_db[0]), math.ceil(range_db[1]) + 1)]
 
 
+def missing_snrs(link: LinkSettings, payload_bits: int, snrs_db: list[float], cache_dir: Path) -> list[float]:
+    """The SNRs at which neither the package nor ``cache_dir`` has a link's calibration."""
+    return [snr for snr in snrs_db if _find(link, payload_bits, snr, cache_dir) is None]
+
+
 def ensure_calibration(link: LinkSettings, payload_bits: int, snrs_db: list[float], cache_dir: Path) -> None:
     """Measure into ``cache_dir`` what neither the package nor that folder has of a link's calibration.
 
@@ -234,7 +250,7 @@ def ensure_calibration(link: LinkSettings, payload_bits: int, snrs_db: list[floa
     UserError
         Something is missing and the link cannot be run (no TensorFlow and Sionna), or the folder cannot be written.
     """
-    missing = [snr for snr in snrs_db if _find(link, payload_bits, snr, cache_dir) is None]
+    missing = missing_snrs(link, payload_bits, snrs_db, cache_dir)
     if not missing:
         return
     try:
@@ -264,18 +280,11 @@ def save_calibration(
 ) -> dict[str, list[float]]:
     """Measure the link at each SNR and keep the quantiles in ``folder``; returns them by SNR."""
     path = folder / f"{calibration_key(link, payload_bits)}.json"
-    table = read_calibration(path) if path.is_file() else {"quantiles": {}}
-    make_folder(folder)
-    lock = folder / f".{path.stem}.lock"
-    held = ProcessLock(lock, path, "calibration", "choose another folder")
-    try:
-        remove_scratch(path)
+    with locked_calibration(path):
+        table = read_calibration(path) if path.is_file() else {"quantiles": {}}
         for snr_db in snrs_db:
             rates = measure_rates(link, payload_bits, float(snr_db), images)
             levels = np.quantile(rates, np.linspace(0, 1, NUM_QUANTILES))
             table["quantiles"][repr(float(snr_db))] = [round(float(q), 6) for q in levels]
         write_calibration(path, table | {"link": link.model_dump(), "payload_bits": payload_bits, "images": images})
-    finally:
-        lock.unlink(missing_ok=True)
-        held.release()
     return table["quantiles"]

@@ -52,7 +52,6 @@ class Trainer:
     workers : parts of a batch whose gradients are computed side by side (PyTorch alone); changes results by rounding only
     finished : called with the task of each stage but the last when it ends; the model has its best weights then
     fresh : forget an earlier run in ``run_dir`` when this one begins
-    code : what the caller knows of the code that runs; a run is continued only with the same
     """
 
     def __init__(
@@ -65,7 +64,6 @@ class Trainer:
         start_from: Path | None = None,
         finished: Callable[[str], None] = lambda task: None,
         fresh: bool = False,
-        code: Any = None,
         workers: int = 1,
     ) -> None:
         self.preset, self.train, self.val, self.report, self.finished = preset, train, val, report, finished
@@ -82,9 +80,6 @@ class Trainer:
             if self.model.codebook is not None and place(self.model.codebook.vectors) in taken:
                 self.codebook_epoch = None
         self.masking = make_masking(preset.codec)
-        self.channel = TrainingChannel(preset, self.model, run_dir)
-        self.attack = self._make_attack()
-        self.validation = Validation(self.model, self.task, val, self.settings, self.masking, self.channel, self.attack)
         pretrain = 0 if start_from is not None else self.settings.pretrain_epochs
         self.stages = [("reconstruct", pretrain), ("classify", self.settings.epochs)]
         if not any(epochs for _, epochs in self.stages):
@@ -95,11 +90,17 @@ class Trainer:
                 f"continuous_epochs = {self.codebook_epoch}: leaves no epoch with the quantiser; set it below the "
                 "epochs of all stages"
             )
+        self.channel = TrainingChannel(preset, self.model, run_dir, self.folder.locked)
+        self.attack = self._make_attack()
+        self.validation = Validation(self.model, self.task, val, self.settings, self.masking, self.channel, self.attack)
         self.best: list[np.ndarray] | None = None
         started = None if start_from is None else file_identity(start_from)
+        modules = [
+            cls.__module__ for cls in type(self).__mro__ if cls is not object
+        ]  # also a subclass of the user's own
         self.state: dict[str, Any] = {
             "format": checkpoint.FORMAT,
-            "inputs": inputs_of(preset, train, val, started, self.channel.calibration_sha256, code),
+            "inputs": inputs_of(preset, train, val, started, self.channel.calibration_sha256, modules),
             "stage": 0,
             "epoch": 0,
             "best_metric": None,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from importlib import metadata
 from pathlib import Path
@@ -18,23 +18,31 @@ import keras
 import numpy as np
 
 from sc_sionna.core.atomic import make_folder, remove_scratch, write_text
+from sc_sionna.core.code_identity import code_identity
 from sc_sionna.core.errors import UserError
 from sc_sionna.core.lock import ProcessLock
 from sc_sionna.data.common import Images
 from sc_sionna.settings import Preset
 from sc_sionna.training import checkpoint
+from sc_sionna.training.calibration_file import remove_left_over
 
 LIBRARIES = ("keras", "numpy", "scikit-learn", "sionna", "tensorflow", "torch")
 
 
 def inputs_of(
-    preset: Preset, train: Images, val: Images, start_from: str | None, calibration: str | None, code: Any = None
+    preset: Preset,
+    train: Images,
+    val: Images,
+    start_from: str | None,
+    calibration: str | None,
+    modules: Iterable[str],
 ) -> dict[str, Any]:
     """Everything that trained weights follow from, as JSON; a checkpoint of other inputs is not continued.
 
     start_from : :func:`~sc_sionna.semantic.weights.file_identity` of the weights that the run starts from, or None
     calibration : :attr:`TrainingChannel.calibration_sha256`
-    code : what the caller knows of the code that runs, such as hashes of plug-ins
+    modules : names of the modules that train; with all that they import, and the plug-ins that ``preset`` names, they are
+        compared file by file
     """
     versions = {}
     for name in LIBRARIES:
@@ -51,7 +59,7 @@ def inputs_of(
         "backend": keras.backend.backend(),
         "floatx": keras.config.floatx(),
         "versions": versions,
-        "code": code,
+        **code_identity(modules, [preset]),
     }
     return json.loads(json.dumps(inputs))
 
@@ -76,6 +84,7 @@ class RunFolder:
         try:
             for file in (self.checkpoint, self.log):
                 remove_scratch(file)
+            remove_left_over(self.path)
             yield
         finally:
             lock.release()

@@ -39,7 +39,14 @@ def test_a_built_in_name() -> None:
 def test_a_class_of_a_module_that_the_user_named() -> None:
     allow("tests.core")
     assert resolve("tests.core.test_plugins:Mine", TABLE, "thing") is Mine
-    assert plugins.loaded("tests.core.test_plugins:Mine") is sys.modules[__name__]
+
+
+def test_the_module_of_a_plug_in_is_known_only_where_the_user_named_it() -> None:
+    assert plugins.module_of("tests.core.test_plugins:Mine") is None
+    allow("tests.core")
+    assert plugins.module_of("tests.core.test_plugins:Mine") == "tests.core.test_plugins"
+    for text in ("two", "tests.core.test_plugins", "tests.core:no such", "no_such_module:Mine"):
+        assert plugins.module_of(text) is None
 
 
 @pytest.mark.parametrize(

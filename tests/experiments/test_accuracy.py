@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from sc_sionna.core import code_identity
 from sc_sionna.core.errors import UserError
-from sc_sionna.experiments import accuracy, fingerprint
+from sc_sionna.experiments import accuracy
 from sc_sionna.experiments.accuracy import AccuracyExperiment, AccuracySettings
 from sc_sionna.experiments.base import run_and_save, run_experiment
 from sc_sionna.schemes import SchemeSpec
@@ -122,8 +123,8 @@ def test_a_store_of_other_code_is_refused(
 ) -> None:
     one = AccuracyExperiment(AccuracySettings(**{**SMALL, "snr_db": (40,)}))
     run_experiment(one, tmp_path / "s.sqlite", quiet=True)
-    true = fingerprint._digest
-    monkeypatch.setattr(fingerprint, "_digest", lambda path: "0" * 16 if path.name == "metrics.py" else true(path))
+    true = code_identity._digest
+    monkeypatch.setattr(code_identity, "_digest", lambda path: "0" * 16 if path.name == "metrics.py" else true(path))
     with pytest.raises(UserError, match=r"made_with.code.sc_sionna.sweep.metrics was"):
         run_experiment(one, tmp_path / "s.sqlite", quiet=True)
 

@@ -9,13 +9,14 @@ from pathlib import Path
 
 import pytest
 
+from sc_sionna.core import code_identity as module
 from sc_sionna.core import plugins
+from sc_sionna.core.code_identity import NOT_COUNTED, PACKAGE, import_closure
 from sc_sionna.core.errors import UserError
-from sc_sionna.experiments import fingerprint as module
 from sc_sionna.experiments.accuracy import AccuracyExperiment, AccuracySettings
 from sc_sionna.experiments.base import run_experiment
 from sc_sionna.experiments.error_rates import ErrorRateExperiment, ErrorRateSettings
-from sc_sionna.experiments.fingerprint import NOT_COUNTED, PACKAGE, fingerprint, import_closure
+from sc_sionna.experiments.fingerprint import fingerprint
 from tests.sims.helpers import ROOT
 
 EVALUATE = """

@@ -96,7 +96,7 @@ def test_killed_trainings(tmp_path: Path) -> None:
 
 
 def test_a_training_with_other_weights_would_be_seen() -> None:
-    found = {"kills": 4, "trainings": 2, "where": {"within classify": 4}, "scratch_seen": 1}
+    found = {"kills": 4, "trainings": 2, "where": {"in pre-training": 4}, "log_behind": 0, "scratch_seen": 1}
     outcome, _ = killed_trainings(found | {"other_weights": 1, "log_lines_lost_or_doubled": 0, "files_left": 0})
     assert not outcome.faultless
     assert outcome.faults == ["1 of 2 trainings: other_weights"]

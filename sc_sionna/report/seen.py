@@ -11,6 +11,14 @@ SEEN: dict[str, list[str]] = {
         "uses, and analog symbols over 24 uses degrade without a cliff. JPEG+LDPC costs 24 times the symbols; what it "
         "seemed to resist by itself was a gradient that an approximate JPEG had masked from the attacker.",
     ],
+    "accuracy_vs_uses_digits": [
+        "Where four streams carry (12 dB and above) a thumbnail of 8 x 8 pixels at 2 bits is as accurate in 18 uses "
+        "as JPEG with its tables in 585; the JPEG scan alone takes 44. The masked VQ-VAE at 24 uses is level with "
+        "them, and at 36 it has the highest value, 99.4 %, within the others' intervals. At 0 dB every conventional "
+        "picture is lost on four streams, while JSCC and the masked VQ-VAE still work; the class alone, decided at "
+        "the transmitter and sent over one stream in 30 uses, is above the masked VQ-VAE there. No scheme adapts "
+        "its rank or rate here, which would move the conventional ones most.",
+    ],
     "ber_vs_snr": [
         "The cliff of four SVD streams lies between 3 and 6 dB, of one stream 12 dB lower; eight streams have a "
         "block error rate of 1 at every SNR. So a scheme trained at 3 dB with four streams meets mostly failed "

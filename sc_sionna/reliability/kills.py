@@ -21,6 +21,7 @@ import numpy as np
 
 from sc_sionna.reliability.outcome import Outcome
 from sc_sionna.reliability.stores import evaluate, run
+from sc_sionna.sweep import Outcome as Measured
 from sc_sionna.sweep import Point, PointResult
 
 PAUSE = 0.03  # seconds before a batch
@@ -29,7 +30,7 @@ PER_SWEEP = 8  # kills before a sweep is let through
 
 def as_json(results: list[PointResult]) -> list[list[object]]:
     """What is compared of two sweeps: a row per point, in the order of the points."""
-    return [[r.point.key, r.counts, r.batches, r.first_batch, r.stop] for r in results]
+    return [[r.point.key, r.counts, r.scores["score"].model_dump(), r.batches, r.first_batch, r.stop] for r in results]
 
 
 def kill_sweeps(count: int, random: np.random.Generator) -> tuple[Outcome, str]:
@@ -85,7 +86,7 @@ def _rows(path: Path) -> int:
 def main(store: Path, out: Path, pause: float) -> None:
     """Run the sweep with a ``pause`` in seconds before every batch, and write what :func:`as_json` makes of it."""
 
-    def slow(point: Point, batch: int) -> dict[str, int]:
+    def slow(point: Point, batch: int) -> Measured:
         time.sleep(pause)
         return evaluate(point, batch)
 

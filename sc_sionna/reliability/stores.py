@@ -9,6 +9,7 @@ import numpy as np
 
 from sc_sionna.core import rng
 from sc_sionna.reliability.outcome import Outcome
+from sc_sionna.sweep import Outcome as Measured
 from sc_sionna.sweep import Point, PointResult, StopRule, run_sweep
 from sc_sionna.sweep.metrics import ACCURACY
 
@@ -16,17 +17,18 @@ SETTINGS = {"kind": "reliability", "seed": 5}
 POINTS = [Point(name, snr_db, threat) for snr_db in (-3.0, 2.0) for name in ("a", "b") for threat in (None, "noise")]
 STOP = StopRule(half_width=0.03, errors=120, max_batches=8, min_batches=2)
 IMAGES = 40
-IN_COUNTS = 0.5  # the share of the flips that hit the text of a row's counts
+IN_VALUES = 0.5  # the share of the flips that hit the text of a row's counts or of its scores
 
 
-def evaluate(point: Point, batch: int) -> dict[str, int]:
-    """Images that are right with a probability of the point; the draws have the path (SNR, batch)."""
+def evaluate(point: Point, batch: int) -> Measured:
+    """Images that are right with a probability of the point, and a score of each; the draws have the path (SNR, batch)."""
     random = rng.generator(5, "reliability", point.snr_db, batch)
-    right = random.random(IMAGES) < 0.6 + point.snr_db / 10
-    return {"images": IMAGES, "correct": int(right.sum())}
+    score = random.random(IMAGES)
+    right = score < 0.6 + point.snr_db / 10
+    return Measured({"images": IMAGES, "correct": int(right.sum())}, {"score": score.astype(np.float32)})
 
 
-def run(store: Path, work: Callable[[Point, int], dict[str, int]] = evaluate) -> list[PointResult]:
+def run(store: Path, work: Callable[[Point, int], Measured] = evaluate) -> list[PointResult]:
     """The sweep that all stores of this module are of."""
     return run_sweep(
         POINTS, work, store_path=store, run_settings=SETTINGS, stop=STOP, metric=ACCURACY,
@@ -35,17 +37,20 @@ def run(store: Path, work: Callable[[Point, int], dict[str, int]] = evaluate) ->
 
 
 def flip_bits(count: int, random: np.random.Generator, folder: Path) -> Outcome:
-    """Flip ``count`` single bits of a finished store, half of them in counts, and go on with each damaged copy."""
+    """Flip ``count`` single bits of a finished store, half of them in counts or scores, and go on with each copy."""
     path, outcome = folder / "s.sqlite", Outcome("stores, flipped bits")
     expected = run(path)
     whole = path.read_bytes()
-    text, counts = b'{"correct": ', []
-    at = whole.find(text)
-    while at >= 0:
-        counts += list(range(at + len(text), at + len(text) + 2))
-        at = whole.find(text, at + 1)
+    values: list[list[int]] = [[], []]
+    for places, text, length in zip(values, (b'{"correct": ', b'{"score": "'), (2, 8 * IMAGES), strict=True):
+        at = whole.find(text)
+        while at >= 0:
+            places += list(range(at + len(text), at + len(text) + length))
+            at = whole.find(text, at + 1)
     for _ in range(count):
-        place = int(random.choice(counts) if random.random() < IN_COUNTS else random.integers(len(whole)))
+        place = int(
+            random.choice(values[random.integers(2)]) if random.random() < IN_VALUES else random.integers(len(whole))
+        )
         bit = int(random.integers(8))
         damaged = bytearray(whole)
         damaged[place] ^= 1 << bit

@@ -13,7 +13,7 @@ from sc_sionna.core.errors import UserError
 from sc_sionna.core.terminal import one_line
 
 LONGEST_LINE = 1000  # characters of an error that a user can still read
-HEADER = "| part | cases | refused in one line | no effect on a result | tracebacks | silent changes | code or files |"
+HEADER = "| part | cases | refused in one line | no effect on a result | tracebacks | silent changes | code or files | made by |"
 
 
 @dataclass
@@ -79,7 +79,7 @@ class Outcome:
 
 
 def write_table(path: Path, outcomes: list[Outcome], more: list[str], command: str, made: dict[str, Any]) -> None:
-    """Write the figures; rows of parts that were not run now stay as they are."""
+    """Write the figures, each row with the command that made it; rows of parts that were not run now stay as they are."""
     rows: dict[str, str] = {}
     notes: dict[str, str] = {}
     if path.is_file():
@@ -88,14 +88,14 @@ def write_table(path: Path, outcomes: list[Outcome], more: list[str], command: s
                 rows[line.split(" | ")[0]] = line
             elif line.startswith("- "):
                 notes[line.split(":")[0]] = line
-    rows |= {f"| {outcome.part}": outcome.row() for outcome in outcomes}
+    by = f"`{command}` at {made['commit']}, {made['processor']}"
+    rows |= {f"| {outcome.part}": f"{outcome.row()} {by} |" for outcome in outcomes}
     notes |= {line.split(":")[0]: line for line in more}
     lines = [
         "# Reliability",
         "",
-        f"Written by `{command}` on {made['processor']}, commit {made['commit']}. Each case is one damaged or hostile "
-        "input. *No effect*: the input was accepted and every result is what it must be. The last column counts what was "
-        "imported or written without the user's word.",
+        "Each case is one damaged or hostile input. *No effect*: the input was accepted and every result is what it must be. "
+        "*Code or files*: what was imported or written without the user's word.",
         "",
         HEADER,
         "|---" * (HEADER.count("|") - 1) + "|",

@@ -150,9 +150,10 @@ def test_the_table_keeps_the_rows_of_other_parts(tmp_path: Path) -> None:
     made = {"processor": "x86_64", "commit": "0" * 12}
     path = tmp_path / "reliability.md"
     write_table(path, [Outcome("a", 3, 1, 2), Outcome("b", 1, 1)], ["- a: first"], "fuzz", made)
-    write_table(path, [Outcome("a", 5, 5)], [], "fuzz", made)
+    write_table(path, [Outcome("a", 5, 5)], [], "fuzz a", {**made, "commit": "1" * 12})
     text = path.read_text()
-    assert "| a | 5 | 5 | 0 | 0 | 0 | 0 |\n| b | 1 | 1 | 0 | 0 | 0 | 0 |" in text
+    assert "| a | 5 | 5 | 0 | 0 | 0 | 0 | `fuzz a` at 111111111111, x86_64 |\n" in text
+    assert "| b | 1 | 1 | 0 | 0 | 0 | 0 | `fuzz` at 000000000000, x86_64 |\n" in text
     assert "| a | 3" not in text
     assert text.count("- a: first") == text.count("| part |") == 1
 

@@ -13,7 +13,10 @@ from sc_sionna.core.errors import UserError
 from sc_sionna.core.terminal import one_line
 
 LONGEST_LINE = 1000  # characters of an error that a user can still read
-HEADER = "| part | cases | refused in one line | no effect on a result | tracebacks | silent changes | code or files | made by |"
+HEADER = (
+    "| part | cases | refused in one line | no effect on a result | tracebacks | silent changes | code or files | "
+    "made by |"
+)
 
 
 @dataclass
@@ -94,8 +97,8 @@ def write_table(path: Path, outcomes: list[Outcome], more: list[str], command: s
     lines = [
         "# Reliability",
         "",
-        "Each case is one damaged or hostile input. *No effect*: the input was accepted and every result is what it must be. "
-        "*Code or files*: what was imported or written without the user's word.",
+        "Each case is one damaged or hostile input. *No effect*: the input was accepted and every result is what it must "
+        "be. *Code or files*: what was imported or written without the user's word.",
         "",
         HEADER,
         "|---" * (HEADER.count("|") - 1) + "|",

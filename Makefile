@@ -17,15 +17,18 @@ FIGURES := fig4_schemes_vs_snr fig5_codebook_size fig6_accuracy_vs_epsilon fig7_
 figures: $(VENV)/.installed
 	set -e; for name in $(FIGURES); do $(BIN)/python sims/$$name.py; done
 
+# Files of tests side by side, as many as JOBS; each process takes some 3 GB and all cores.
+JOBS ?= 2
+
 test: lint
-	$(BIN)/python -m pytest -m "not slow"
+	$(BIN)/python -m pytest -m "not slow" -n $(JOBS) --dist loadfile
 	$(MAKE) test-processor
 
 # What attacks and networks decide, with other kernels than this processor's: stands for a second machine.
 ATTACKED := tests/attacks tests/sweep/test_store.py tests/experiments/test_threats.py
 
 test-processor: $(VENV)/.installed
-	TF_ENABLE_ONEDNN_OPTS=0 $(BIN)/python -m pytest -m "not slow" $(ATTACKED)
+	TF_ENABLE_ONEDNN_OPTS=0 $(BIN)/python -m pytest -m "not slow" -n $(JOBS) --dist loadfile $(ATTACKED)
 
 test-slow: $(VENV)/.installed
 	$(BIN)/python -m pytest -m slow

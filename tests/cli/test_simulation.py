@@ -42,7 +42,7 @@ def config(tmp_path: Path) -> Path:
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (("fig1",), "experiment 'fig1': unknown; choose accuracy_vs_snr, fig4_schemes_vs_snr"),
+        (("fig1",), "experiment 'fig1': unknown; choose accuracy_vs_snr, accuracy_vs_uses, fig4_schemes_vs_snr"),
         (("fig9", "--stepz", "3"), "--stepz: not an option of fig9; its own are --epsilon, --steps, --layer, --snr-db"),
         (("fig9", "--steps"), "--steps: needs a value, steps K of Eq. (7)"),
         (("fig9", "--steps=2", "--steps", "3"), "--steps: given twice"),

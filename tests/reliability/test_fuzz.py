@@ -89,6 +89,7 @@ def test_a_picture_that_is_read_otherwise_would_be_seen(tmp_path: Path, monkeypa
     assert hostile_pictures(9, rng.generator(2, "images"), tmp_path).silent == 7  # of 1 to 9, all but 1 and 9
 
 
+@pytest.mark.slow  # each killed training traces its graph again; tests/training has kills of its own
 def test_killed_trainings(tmp_path: Path) -> None:
     outcome, words = killed_trainings(kill_trainings(3, rng.generator(2, "trainings"), tmp_path))
     assert (outcome.cases, outcome.harmless, outcome.faults) == (3, 3, [])

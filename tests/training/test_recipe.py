@@ -238,7 +238,7 @@ def model_of(preset: Preset) -> SemanticCodec:
     [
         ({"snr_range_db": (6, 6)}, "snr_range_db = (6, 6): name the lowest and then the highest SNR"),
         ({"snr_range_db": (float("nan"), 6)}, "snr_range_db"),
-        ({"snr_range_db": (0, 200)}, "within -60 to 100 dB"),
+        ({"snr_range_db": (0, 200)}, "snr_range_db.1 = 200: input should be less than or equal to 100"),
         ({"snr_range_db": (0, 6), "channel": "link"}, "set channel = 'calibrated', or snr_range_db = null"),
         ({"token_dropout": 1.5}, "token_dropout = 1.5"),
         ({"reconstruction_weight": float("inf")}, "reconstruction_weight = inf"),

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
 from sc_sionna.core.errors import UserError
 from sc_sionna.figures import style
@@ -201,6 +202,9 @@ def _draw_curves(
                 axes.set_ylabel(label)
             if log_x:
                 axes.set_xscale("log")
+                axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+                axes.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+                axes.xaxis.set_minor_formatter(NullFormatter())
                 axes.set_xlabel(x_label)
             else:
                 _finish_axes(axes, lines, x_label)

@@ -27,6 +27,11 @@ SECTIONS: dict[str, tuple[str, str, Callable[[Record], list[str]]]] = {
         "None; the paper compares with JPEG that sends its tables with every picture.",
         by_uses,
     ),
+    "accuracy_vs_uses_cifar10": (
+        "The contest on CIFAR-10 (JPEG copy)",
+        "None, as above.",
+        by_uses,
+    ),
     "ber_vs_snr": (
         "Error rates of the link",
         "None; the paper states neither rank nor precoder.",

@@ -64,6 +64,14 @@ class ContainerCodec(SourceCodec):
 
     FORMAT: str
 
+    def __init__(self, settings: Any, image_size: int) -> None:
+        super().__init__(settings, image_size)
+        Image.init()
+        if self.FORMAT not in Image.SAVE:
+            raise UserError(
+                f"{self.FORMAT}: this Pillow was built without it; install Pillow from its wheels, or leave the scheme out"
+            )
+
     def options(self) -> dict[str, Any]:
         """Keyword arguments of Pillow's encoder."""
         return {"quality": self.settings.quality}

@@ -113,3 +113,10 @@ def test_bad_settings_are_one_line(name: str, settings: dict, words: str) -> Non
     with pytest.raises(UserError, match=words) as caught:
         make(name, **settings)
     assert "\n" not in str(caught.value)
+
+
+def test_a_format_that_pillow_was_built_without_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    Image.init()
+    monkeypatch.delitem(Image.SAVE, "AVIF")
+    with pytest.raises(UserError, match="AVIF: this Pillow was built without it; install Pillow"):
+        make("avif")

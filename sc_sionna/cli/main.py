@@ -204,7 +204,7 @@ def fuzz(
     calibrations: Annotated[int | None, typer.Option(min=1, help="damaged calibrations; default 100")] = None,
     images: Annotated[int | None, typer.Option(min=1, help="hostile pictures; default 100")] = None,
     kills: Annotated[int | None, typer.Option(min=1, help="SIGKILLs in sweeps; default 100")] = None,
-    trainings: Annotated[int | None, typer.Option(min=1, help="SIGKILLs in trainings; default 50")] = None,
+    trainings: Annotated[int | None, typer.Option(min=1, help="SIGKILLs in trainings; default 60")] = None,
     seed: Annotated[int, typer.Option(min=0)] = 1,
     out: Annotated[Path | None, typer.Option(help="a Markdown file for the figures")] = None,
 ) -> None:

@@ -20,7 +20,7 @@ from sc_sionna.phy.budget import Budget
 from sc_sionna.schemes.jpeg import JpegSettings
 from sc_sionna.semantic.codec import SemanticCodec
 from sc_sionna.settings import LinkSettings
-from sc_sionna.tasks import NoiseLoss, Task, load_codec, noise_loss
+from sc_sionna.tasks import NoiseLoss, Task, load_codec, make_task, noise_loss
 
 if TYPE_CHECKING:  # it is built on this contract
     from sc_sionna.schemes.spec import SchemeSpec
@@ -217,3 +217,12 @@ class Predictor:
             padded = [np.concatenate([x, np.repeat(x[:1], CHUNK - size, axis=0)]) if size < CHUNK else x for x in part]
             parts.append(self.task.prediction(np.asarray(self.output(*padded))[:size]))
         return np.concatenate(parts)
+
+
+class PicturePredictor(Predictor):
+    """A task's answers to pictures ``[B, H, W, 3]`` by a ViT that sees every patch and is told no SNR."""
+
+    def __init__(self, classifier: SemanticCodec) -> None:
+        keep = np.tile(np.arange(classifier.settings.num_kept, dtype=np.int32), (CHUNK, 1))
+        no_snr = np.zeros(CHUNK, np.float32)
+        super().__init__(make_task(classifier.settings), lambda images: classifier(images, keep, no_snr))

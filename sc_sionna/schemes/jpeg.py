@@ -5,15 +5,14 @@ image ─ JPEG ─ length header ─▶ code blocks with CRC ~~~ DigitalLink ~~~
 
 from __future__ import annotations
 
-import io
-import warnings
 from typing import Literal
 
 import numpy as np
-from PIL import Image, ImageFile
+from PIL import ImageFile
 from pydantic import Field
 
 from sc_sionna.core.errors import UserError
+from sc_sionna.schemes.codecs.base import read_image
 from sc_sionna.settings import Settings
 
 HEADER_BITS = 16
@@ -34,22 +33,6 @@ class JpegSettings(Settings):
     )
 
 
-def encode_jpeg(pixels: np.ndarray, settings: JpegSettings) -> bytes:
-    """One uint8 image ``[H, W, 3]`` as a JPEG stream."""
-    buffer = io.BytesIO()
-    previous = ImageFile.MAXBLOCK
-    ImageFile.MAXBLOCK = max(
-        previous, 4 * pixels.size
-    )  # Pillow's own guess is too small for noise with optimised tables
-    try:
-        Image.fromarray(pixels).save(
-            buffer, "JPEG", quality=settings.quality, subsampling=settings.subsampling, optimize=settings.optimize
-        )
-    finally:
-        ImageFile.MAXBLOCK = previous
-    return buffer.getvalue()
-
-
 def decode_jpeg(stream: bytes, shape: tuple[int, ...], tolerate_errors: bool = False) -> np.ndarray | None:
     """Image uint8 of ``shape``, or None where the stream is no JPEG of that size.
 
@@ -58,14 +41,7 @@ def decode_jpeg(stream: bytes, shape: tuple[int, ...], tolerate_errors: bool = F
     previous = ImageFile.LOAD_TRUNCATED_IMAGES
     ImageFile.LOAD_TRUNCATED_IMAGES = tolerate_errors
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # that size is refused here
-            with Image.open(io.BytesIO(stream), formats=["JPEG"]) as image:
-                if (image.height, image.width) != shape[:2]:  # a damaged size must not allocate gigabytes
-                    return None
-                return np.asarray(image.convert("RGB"))
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
-        return None
+        return read_image(stream, "JPEG", shape[:2])
     finally:
         ImageFile.LOAD_TRUNCATED_IMAGES = previous
 

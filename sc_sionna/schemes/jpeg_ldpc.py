@@ -15,14 +15,14 @@ from sc_sionna.data.common import to_float
 from sc_sionna.phy.budget import Budget, digital_budget
 from sc_sionna.phy.framing import Framing
 from sc_sionna.phy.link import DigitalLink
-from sc_sionna.schemes.base import CHUNK, AirSurface, Batch, BatchKey, Gradient, Payload, Predictor, Surroundings
-from sc_sionna.schemes.jpeg import HEADER_BITS, JpegSettings, decode_jpeg, encode_jpeg, from_payload, to_payload
+from sc_sionna.schemes.base import AirSurface, Batch, BatchKey, Gradient, Payload, PicturePredictor, Surroundings
+from sc_sionna.schemes.codecs.jpeg import encode_jpeg
+from sc_sionna.schemes.jpeg import HEADER_BITS, JpegSettings, decode_jpeg, from_payload, to_payload
 from sc_sionna.schemes.jpeg_victim import Backward, JpegVictim
 from sc_sionna.semantic.codec import SemanticCodec
 from sc_sionna.semantic.masking import FixedMasking
 from sc_sionna.settings import LinkSettings
 from sc_sionna.sweep.metrics import clustered
-from sc_sionna.tasks import make_task
 
 if TYPE_CHECKING:
     from sc_sionna.schemes.spec import SchemeSpec
@@ -63,10 +63,8 @@ class JpegLdpcScheme:
         self.block_payload_bits = jpeg.block_bits - self.settings.crc_bits
         self._links: dict[int, DigitalLink] = {}
         self._check_blocks()
-        s = classifier.settings
-        keep = np.tile(np.arange(s.num_kept, dtype=np.int32), (CHUNK, 1))
-        self.task = make_task(s)
-        self._predict = Predictor(self.task, lambda images: classifier(images, keep, np.zeros(CHUNK, np.float32)))
+        self._predict = PicturePredictor(classifier)
+        self.task = self._predict.task
         self._sent: dict[BatchKey, tuple[list[np.ndarray], np.ndarray, np.ndarray]] = {}
         self._mean: tuple[np.ndarray, np.ndarray] | None = None
 

@@ -14,21 +14,19 @@ from sc_sionna.phy.budget import Budget, digital_budget
 from sc_sionna.phy.framing import MIN_K
 from sc_sionna.phy.link import DigitalLink
 from sc_sionna.schemes.base import (
-    CHUNK,
     SOURCE,
     AirSurface,
     Batch,
     BatchKey,
     Gradient,
     Payload,
-    Predictor,
+    PicturePredictor,
     Surroundings,
 )
 from sc_sionna.semantic.codec import SemanticCodec
 from sc_sionna.semantic.masking import FixedMasking
 from sc_sionna.settings import LinkSettings, Settings
 from sc_sionna.sweep.metrics import link_counts
-from sc_sionna.tasks import make_task
 
 if TYPE_CHECKING:
     from sc_sionna.schemes.spec import SchemeSpec
@@ -65,7 +63,8 @@ class LabelLdpcScheme:
     def __init__(self, name: str, classifier: SemanticCodec, link: LinkSettings, settings: LabelSettings) -> None:
         self.name, self.classifier, self.settings = name, classifier, settings
         s = classifier.settings
-        self.task = make_task(s)
+        self._predict = PicturePredictor(classifier)
+        self.task = self._predict.task
         if not self.task.labels_are_classes:
             raise UserError(f"{name}: sends classes, which the task {s.task!r} does not have; leave it out")
         self.num_bits = max(1, (s.num_classes - 1).bit_length())
@@ -73,8 +72,6 @@ class LabelLdpcScheme:
         own = {"num_streams": settings.num_streams, "modulation": "qpsk", "coded": True, "coderate": 0.2, "crc": "none"}
         copies = settings.repetitions
         self.link = DigitalLink(link.with_(**own), copies * self.block_bits, least_blocks=copies)
-        keep = np.tile(np.arange(s.num_kept, dtype=np.int32), (CHUNK, 1))
-        self._predict = Predictor(self.task, lambda images: classifier(images, keep, np.zeros(CHUNK, np.float32)))
         self._sent: dict[BatchKey, np.ndarray] = {}
 
     @classmethod

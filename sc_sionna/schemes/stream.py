@@ -14,21 +14,19 @@ from sc_sionna.data.common import to_float
 from sc_sionna.phy.budget import Budget
 from sc_sionna.phy.stream_link import StreamLink
 from sc_sionna.schemes.base import (
-    CHUNK,
     SOURCE,
     AirSurface,
     Batch,
     BatchKey,
     Gradient,
     Payload,
-    Predictor,
+    PicturePredictor,
     Surroundings,
 )
 from sc_sionna.schemes.codecs import AvifCodec, JpegCodec, PixelsCodec, SourceCodec, WebpCodec
 from sc_sionna.semantic.codec import SemanticCodec
 from sc_sionna.settings import LinkSettings
 from sc_sionna.sweep.metrics import clustered
-from sc_sionna.tasks import make_task
 
 if TYPE_CHECKING:
     from sc_sionna.schemes.spec import SchemeSpec
@@ -84,10 +82,8 @@ class StreamScheme:
         settings = link.with_(crc=codec.settings.crc, max_block_bits=codec.settings.max_block_bits)
         fixed = codec.num_bits
         self.link = StreamLink(settings, 0 if fixed else LENGTH_BITS, fixed_bits=fixed)
-        s = classifier.settings
-        keep = np.tile(np.arange(s.num_kept, dtype=np.int32), (CHUNK, 1))
-        self.task = make_task(s)
-        self._predict = Predictor(self.task, lambda images: classifier(images, keep, np.zeros(CHUNK, np.float32)))
+        self._predict = PicturePredictor(classifier)
+        self.task = self._predict.task
         self._sent: dict[BatchKey, Encoded] = {}
         self._mean_answer: np.ndarray | None = None
 

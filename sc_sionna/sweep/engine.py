@@ -79,14 +79,16 @@ class _Tally:
 
     def state(self) -> str:
         """The estimate so far, short: value ± half-width of the interval."""
-        value, interval = self.metric.value(self._found()), self.metric.interval(self._found())
+        found = self._found()
+        value, interval = self.metric.value(found), self.metric.interval(found)
         if value is None or interval is None:
             return "no estimate yet"
         return f"{self._trials()}, {self.metric.name} {value:.4g} ± {(interval[1] - interval[0]) / 2:.2g}"
 
     def summary(self) -> str:
         """The final estimate with both ends of its interval, and what stopped the point."""
-        value, interval = self.metric.value(self._found()), self.metric.interval(self._found())
+        found = self._found()
+        value, interval = self.metric.value(found), self.metric.interval(found)
         if value is None:
             return "not run"
         if interval is None:

@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 from PIL import Image, ImageFile
 
 from sc_sionna.core.errors import UserError
+from sc_sionna.schemes.codecs.jpeg import encode_jpeg
 from sc_sionna.schemes.jpeg import (
     HEADER_BITS,
     JpegSettings,
     decode_jpeg,
-    encode_jpeg,
     from_payload,
     to_payload,
 )

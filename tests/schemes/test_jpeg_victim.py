@@ -13,7 +13,8 @@ from sc_sionna.core.errors import UserError
 from sc_sionna.data import load
 from sc_sionna.data.common import to_float
 from sc_sionna.schemes import Batch, JpegLdpcScheme, make_scheme
-from sc_sionna.schemes.jpeg import JpegSettings, decode_jpeg, encode_jpeg
+from sc_sionna.schemes.codecs.jpeg import encode_jpeg
+from sc_sionna.schemes.jpeg import JpegSettings, decode_jpeg
 from sc_sionna.settings import LinkSettings
 
 IMAGES = 48

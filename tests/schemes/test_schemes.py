@@ -11,7 +11,8 @@ from sc_sionna.core.errors import UserError
 from sc_sionna.data import load
 from sc_sionna.experiments.accuracy import AccuracyExperiment
 from sc_sionna.schemes import Batch, JpegLdpcScheme, make_scheme
-from sc_sionna.schemes.jpeg import HEADER_BITS, JpegSettings, encode_jpeg, from_payload
+from sc_sionna.schemes.codecs.jpeg import encode_jpeg
+from sc_sionna.schemes.jpeg import HEADER_BITS, JpegSettings, from_payload
 from sc_sionna.settings import LinkSettings
 
 NAMES = ("masked-vqvae", "jpeg-ldpc")

@@ -103,16 +103,16 @@ class ContainerCodec(SourceCodec):
 
     def decode(self, bits: np.ndarray) -> np.ndarray | None:
         """The picture of the file that the bits belong to; None where it is none."""
-        return read_image(self.wrap(np.packbits(bits.astype(np.uint8)).tobytes()), self.FORMAT, self.image_size)
+        return read_image(self.wrap(np.packbits(bits.astype(np.uint8)).tobytes()), self.FORMAT, (self.image_size,) * 2)
 
 
-def read_image(file: bytes, image_format: str, image_size: int) -> np.ndarray | None:
-    """Pixels uint8 ``[H, H, 3]`` of a received file, or None where it is no image of that format and size."""
+def read_image(file: bytes, image_format: str, shape: tuple[int, ...]) -> np.ndarray | None:
+    """Pixels uint8 ``[H, W, 3]`` of a received file, or None where it is no image of that format and ``shape`` (H, W)."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of sizes and of damage, which is refused here
             with Image.open(io.BytesIO(file), formats=[image_format]) as image:
-                if image.size != (image_size, image_size):  # a damaged size must not allocate gigabytes
+                if (image.height, image.width) != shape:  # a damaged size must not allocate gigabytes
                     return None
                 return np.asarray(image.convert("RGB"))
     except (

@@ -7,6 +7,7 @@ B.5, calls such a stream the abbreviated format.
 
 from __future__ import annotations
 
+import io
 from functools import cached_property
 from typing import Any, Literal
 
@@ -40,6 +41,24 @@ class JpegSettings(SourceSettings):
         return self
 
 
+def encode_jpeg(pixels: np.ndarray, settings: Any) -> bytes:
+    """One uint8 image ``[H, W, 3]`` as a JPEG stream.
+
+    settings : with ``quality``, ``subsampling`` and ``optimize`` as :class:`JpegSettings` has them
+    """
+    buffer = io.BytesIO()
+    previous = ImageFile.MAXBLOCK
+    # Pillow's own guess is too small for noise with optimised tables
+    ImageFile.MAXBLOCK = max(previous, 4 * pixels.size)
+    try:
+        Image.fromarray(pixels).save(
+            buffer, "JPEG", quality=settings.quality, subsampling=settings.subsampling, optimize=settings.optimize
+        )
+    finally:
+        ImageFile.MAXBLOCK = previous
+    return buffer.getvalue()
+
+
 class JpegCodec(ContainerCodec):
     """Baseline JPEG, whole or as its scan alone, at full or at half size."""
 
@@ -51,19 +70,9 @@ class JpegCodec(ContainerCodec):
         """Height and width of the coded image."""
         return -(-self.image_size // 2) if self.settings.halved else self.image_size
 
-    def options(self) -> dict[str, Any]:
-        """Quality, chroma and tables."""
-        s = self.settings
-        return {"quality": s.quality, "subsampling": s.subsampling, "optimize": s.optimize}
-
     def file(self, pixels: np.ndarray) -> bytes:
         """The image as a whole JPEG file."""
-        previous = ImageFile.MAXBLOCK
-        ImageFile.MAXBLOCK = max(previous, 4 * pixels.size)  # Pillow's own guess is too small for optimised noise
-        try:
-            return super().file(pixels)
-        finally:
-            ImageFile.MAXBLOCK = previous
+        return encode_jpeg(pixels, self.settings)
 
     @cached_property
     def header(self) -> bytes:
@@ -92,7 +101,7 @@ class JpegCodec(ContainerCodec):
     def decode(self, bits: np.ndarray) -> np.ndarray | None:
         """The picture at full size, interpolated where it was sent at half."""
         file = self.wrap(np.packbits(bits.astype(np.uint8)).tobytes())
-        decoded = read_image(file, self.FORMAT, self.coded_size)
+        decoded = read_image(file, self.FORMAT, (self.coded_size,) * 2)
         if decoded is None or not self.settings.halved:
             return decoded
         return np.asarray(Image.fromarray(decoded).resize((self.image_size,) * 2, Image.Resampling.BILINEAR))

@@ -53,7 +53,7 @@ def test_what_arrives_is_what_the_whole_file_shows(name: str, settings: dict, pi
         assert shown.shape == pixels.shape
         if isinstance(codec, ContainerCodec) and not settings.get("halved"):
             file = codec.file(pixels)
-            np.testing.assert_array_equal(shown, read_image(file, codec.FORMAT, 32))
+            np.testing.assert_array_equal(shown, read_image(file, codec.FORMAT, (32, 32)))
             assert len(bits) <= 8 * len(file)
 
 

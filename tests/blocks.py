@@ -7,8 +7,14 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import pytest
 
+from sc_sionna.core.backend import BACKEND
+from sc_sionna.core.startup import bfloat16_problem
 from sc_sionna.settings import CodecSettings
+
+# Where oneDNN has no bfloat16 kernels TensorFlow ends the process: nothing is left to be tested there
+needs_bfloat16 = pytest.mark.skipif(bfloat16_problem(BACKEND) is not None, reason=str(bfloat16_problem(BACKEND)))
 
 TINY = CodecSettings(
     image_size=16, patch_size=4, code_dim=4, codebook={"size": 10}, encoder={"dim": 16, "depth": 1, "num_heads": 2},

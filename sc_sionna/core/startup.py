@@ -64,6 +64,23 @@ def check_keras(backend: str, floatx: str) -> None:
         )
 
 
+# Instruction sets of oneDNN that have no bfloat16 kernels, in capitals as its variable is read
+_WITHOUT_BFLOAT16 = ("SSE41", "AVX", "AVX2", "AVX2_VNNI")
+
+
+def bfloat16_problem(backend: str) -> str | None:
+    """Why networks in bfloat16 would end the process, in one line; None where they run.
+
+    TensorFlow asks the processor whether oneDNN has bfloat16 kernels and calls them. Where ``ONEDNN_MAX_CPU_ISA`` forbids
+    the instructions that they need, no kernel is there, and the call is a segmentation fault.
+    """
+    for name in ("ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA"):
+        isa = os.environ.get(name, "")
+        if backend == "tensorflow" and isa.upper() in _WITHOUT_BFLOAT16:
+            return f"{name} = {isa}: oneDNN has no bfloat16 kernels for it; unset it, or train in float32"
+    return None
+
+
 def start_backend() -> None:
     """Import Keras and its backend. TensorFlow logs before it reads any log level, so its first words are held back.
 

@@ -8,6 +8,9 @@ from typing import Any
 
 import keras
 
+from sc_sionna.core.backend import BACKEND
+from sc_sionna.core.errors import UserError
+from sc_sionna.core.startup import bfloat16_problem
 from sc_sionna.settings import TrainSettings
 
 
@@ -31,7 +34,10 @@ def make_optimizer(model: keras.Model, settings: TrainSettings, epochs: int, ste
 
 @contextmanager
 def precision(policy: str) -> Iterator[None]:
-    """Build layers under a Keras precision policy and restore the previous one."""
+    """Build layers under a Keras precision policy and restore the previous one; UserError where it cannot run here."""
+    problem = bfloat16_problem(BACKEND) if policy == "mixed_bfloat16" else None
+    if problem is not None:
+        raise UserError(f"train.precision = {policy}: {problem}")
     previous = keras.config.dtype_policy()
     keras.config.set_dtype_policy(policy)
     try:

@@ -12,7 +12,8 @@ import pytest
 
 import sc_sionna
 from sc_sionna.core.errors import UserError
-from sc_sionna.core.startup import check_keras
+from sc_sionna.core.startup import bfloat16_problem, check_keras
+from sc_sionna.training.optimizer import precision
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -95,3 +96,18 @@ def test_without_a_temporary_folder_the_backend_starts_and_is_heard() -> None:
     done = run("-c", code)
     assert done.returncode == 0, done.stderr
     assert "temporary folder: No usable temporary directory found; free space, or set TMPDIR" in done.stdout
+
+
+@pytest.mark.parametrize("isa", ["AVX2", "avx2"])
+def test_bfloat16_is_refused_where_onednn_may_not_use_the_instructions_for_it(isa, monkeypatch) -> None:
+    """TensorFlow asks the processor and not oneDNN: the call would be a segmentation fault."""
+    monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", isa)
+    assert "unset it, or train in float32" in (bfloat16_problem("tensorflow") or "")
+    assert bfloat16_problem("torch") is None
+    with (
+        pytest.raises(UserError, match=f"train.precision = mixed_bfloat16: ONEDNN_MAX_CPU_ISA = {isa}"),
+        precision("mixed_bfloat16"),
+    ):
+        pass
+    monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", "AVX512_CORE_BF16")
+    assert bfloat16_problem("tensorflow") is None

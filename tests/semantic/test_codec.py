@@ -19,7 +19,7 @@ from sc_sionna.tasks import load_codec, make_codec
 from sc_sionna.tasks.classification import mean_cross_entropy
 from sc_sionna.training.losses import masked_reconstruction, task_losses
 from sc_sionna.training.optimizer import precision
-from tests.blocks import TINY
+from tests.blocks import TINY, needs_bfloat16
 
 
 def batch(count=4):
@@ -121,6 +121,7 @@ def test_shipped_weights_load_and_are_the_plain_chain(system):
     assert len(outputs) == (6 if codec.codebook is not None else 4)
 
 
+@needs_bfloat16
 @pytest.mark.parametrize(("task", "importance"), [("reconstruct", "class"), ("classify", "mean")])
 def test_a_step_under_mixed_bfloat16_has_finite_gradients(task, importance):
     settings = TINY.with_(

@@ -8,7 +8,8 @@ import pytest
 from keras import ops
 
 from sc_sionna.core.backend import value_and_grad, value_and_input_grad
-from tests.blocks import rows
+from sc_sionna.training.optimizer import precision
+from tests.blocks import needs_bfloat16, rows
 
 ROWS = rows()
 
@@ -54,17 +55,14 @@ class TestEveryLayer:
             # the bias of the keys has no effect on a softmax over keys, everything else must learn
             assert np.abs(dense).max() > 0, variable.path
 
+    @needs_bfloat16
     def test_bfloat16_agrees(self, row):
         keras.utils.set_random_seed(0)
         full = row.make()
         expected = np.asarray(full(*row.inputs))
-        previous = keras.config.dtype_policy()
-        keras.config.set_dtype_policy("mixed_bfloat16")
-        try:
+        with precision("mixed_bfloat16"):
             half = row.make()
             half(*row.inputs)
-        finally:
-            keras.config.set_dtype_policy(previous)
         half.set_weights(full.get_weights())
         got = np.asarray(ops.cast(half(*row.inputs), "float32"))
         assert np.abs(got - expected).max() < 0.05 * max(1.0, np.abs(expected).max())

@@ -68,12 +68,12 @@ def _keep_systems(patch: pytest.MonkeyPatch) -> None:
 
     make = accuracy.make_scheme
 
-    def make_or_take(spec, preset, link, jpeg, mean_image, weights=None, *rest):
-        key = spec.label, preset, link, jpeg, rest
+    def make_or_take(spec, preset, link, mean_image, weights=None, *rest):
+        key = spec.label, preset, link, rest
         if weights is not None or not spec.scheme_class.trained:
-            return make(spec, preset, link, jpeg, mean_image, weights, *rest)
+            return make(spec, preset, link, mean_image, weights, *rest)
         if key not in _COMPILED:
-            _COMPILED[key] = make(spec, preset, link, jpeg, mean_image, weights, *rest)
+            _COMPILED[key] = make(spec, preset, link, mean_image, weights, *rest)
         return _COMPILED[key]
 
     patch.setattr(accuracy, "make_scheme", make_or_take)

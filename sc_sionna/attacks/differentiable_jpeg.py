@@ -168,6 +168,28 @@ def _upsample(plane: Tensor, rows: int, columns: int) -> Tensor:
     return _floor(ops.reshape(pair, (-1, plane.shape[1], 2 * plane.shape[2])) / scale)
 
 
+def _halve(pixels: Tensor) -> Tensor:
+    """Means of 2 × 2 pixels of ``[B, H, W, 3]`` as Pillow's box filter takes them: rows first, rounded, then columns."""
+    if pixels.shape[1] % 2 or pixels.shape[2] % 2:
+        raise UserError(
+            f"images of {pixels.shape[1]} x {pixels.shape[2]} pixels: an odd size has no exact half; set source.halved = "
+            "false"
+        )
+    rows = _floor((pixels[:, :, ::2] + pixels[:, :, 1::2]) / 2.0 + 0.5)
+    return _floor((rows[:, ::2] + rows[:, 1::2]) / 2.0 + 0.5)
+
+
+def _double(pixels: Tensor) -> Tensor:
+    """Twice the size by Pillow's bilinear filter, 3/4 of the nearer pixel and 1/4 of the farther, rounded twice."""
+    for axis in (2, 1):
+        before, after = _neighbours(pixels, axis)
+        pair = ops.stack([3.0 * pixels + before, 3.0 * pixels + after], axis=axis + 1)
+        shape = [-1, *pixels.shape[1:]]
+        shape[axis] *= 2
+        pixels = _floor(ops.reshape(pair, shape) / 4.0 + 0.5)
+    return pixels
+
+
 class DifferentiableJpeg(keras.layers.Layer):
     """An image through JPEG and back, ``[B, H, W, 3]`` in [0, 1] to the same: Pillow's image, with a gradient.
 
@@ -175,23 +197,32 @@ class DifferentiableJpeg(keras.layers.Layer):
     ----------
     quality : from 1 to 100, scales the standard tables
     subsampling : of the chroma, ``"4:4:4"``, ``"4:2:2"`` or ``"4:2:0"``
+    halved : whether the image is coded at half its height and width, which are even then
 
-    Heights and widths are static; the batch size need not be. UserError for a quality or a subsampling that JPEG lacks.
+    Heights and widths are static; the batch size need not be. UserError for a quality or a subsampling that JPEG lacks, and
+    for an odd size that is to be halved.
     """
 
-    def __init__(self, quality: int = 75, subsampling: Subsampling = "4:2:0", **kwargs: Any) -> None:
+    def __init__(
+        self, quality: int = 75, subsampling: Subsampling = "4:2:0", halved: bool = False, **kwargs: Any
+    ) -> None:
         super().__init__(dtype="float32", **kwargs)
         if not 1 <= quality <= 100:
             raise UserError(f"quality = {quality}: JPEG's quality is from 1 to 100; set it there")
         if subsampling not in FACTORS:
             raise UserError(f"subsampling = {subsampling!r}: unknown; choose {', '.join(FACTORS)}")
-        self.quality, self.subsampling = quality, subsampling
+        self.quality, self.subsampling, self.halved = quality, subsampling, halved
 
     def call(self, images: Tensor) -> Tensor:
         """Decoded images ``[B, H, W, 3]``, float32 in [0, 1]."""
-        _, height, width, _ = images.shape
         scaled = images * 255.0
         pixels = ops.cast(with_slope(ops.round(scaled), scaled), "float64")
+        coded = self._through_jpeg(_halve(pixels) if self.halved else pixels)
+        return ops.cast((_double(coded) if self.halved else coded) / 255.0, "float32")  # rounded once, as float32 is
+
+    def _through_jpeg(self, pixels: Tensor) -> Tensor:
+        """Whole numbers from 0 to 255 ``[B, H, W, 3]`` to the same."""
+        _, height, width, _ = pixels.shape
         ycbcr = _floor((ops.matmul(pixels, _constant(_TO_YCBCR.T)) + _constant(_TO_YCBCR_OFFSET)) / 2.0**16)
         factors = FACTORS[self.subsampling]
         planes = []
@@ -205,8 +236,7 @@ class DifferentiableJpeg(keras.layers.Layer):
         red = y + _floor(_CR_RED * cr / 2.0**16 + 0.5)
         green = y + _floor((-_CB_GREEN * cb - _CR_GREEN * cr) / 2.0**16 + 0.5)
         blue = y + _floor(_CB_BLUE * cb / 2.0**16 + 0.5)
-        rgb = ops.clip(ops.stack([red, green, blue], axis=-1), 0.0, 255.0)
-        return ops.cast(rgb / 255.0, "float32")  # rounded once, as float32 division is
+        return ops.clip(ops.stack([red, green, blue], axis=-1), 0.0, 255.0)
 
     def compute_output_shape(self, input_shape: Any) -> Any:
         """The shape of the input: JPEG leaves an image its size."""

@@ -20,7 +20,6 @@ from sc_sionna.experiments.noise import SemanticNoise
 from sc_sionna.figures.curves import plot_task_vs_snr
 from sc_sionna.phy.channels import make_channel
 from sc_sionna.schemes import Batch, Scheme, Spec, describe_scheme, make_scheme, specs
-from sc_sionna.schemes.jpeg import JpegSettings
 from sc_sionna.settings import LARGEST, Decibel, LinkSettings, Settings
 from sc_sionna.sweep import Outcome, Point, Record, StopRule
 from sc_sionna.sweep.metrics import merge
@@ -54,7 +53,6 @@ class AccuracySettings(SweepSettings):
     max_images: int | None = Field(None, ge=1, le=LARGEST, description="the number of test images; null for all")
     batch_size: int = Field(128, ge=1, le=4096, description="images per Monte-Carlo batch")
     link: LinkSettings = Field(default_factory=LinkSettings)
-    jpeg: JpegSettings = Field(default_factory=JpegSettings)
     decoding: Literal["hard", "soft"] = Field(
         "hard", description="codebook vectors of hard indices, or posterior means from the decoder's soft output"
     )
@@ -191,7 +189,7 @@ class AccuracyExperiment(Experiment):
         if label not in self._schemes:
             s = self.settings
             self._schemes[label] = make_scheme(
-                self.specs[label], s.preset, s.link, s.jpeg, self._mean_image, self.weights, s.decoding
+                self.specs[label], s.preset, s.link, self._mean_image, self.weights, s.decoding
             )
         return self._schemes[label]
 

@@ -118,7 +118,7 @@ class AuditExperiment(Experiment):
         """A scheme with its weights, built once."""
         if name not in self._schemes:
             s = self.settings
-            self._schemes[name] = make_scheme(name, s.preset, s.link, s.jpeg, self._mean_image, self.weights)
+            self._schemes[name] = make_scheme(name, s.preset, s.link, self._mean_image, self.weights)
         return self._schemes[name]
 
     def victims(self, name: str) -> dict[str, Victim]:

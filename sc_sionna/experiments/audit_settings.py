@@ -9,7 +9,6 @@ from pydantic import Field, model_validator
 from sc_sionna.attacks.adaptive_settings import AdaptiveSettings
 from sc_sionna.experiments.base import SweepSettings
 from sc_sionna.schemes import PAPER_SCHEMES
-from sc_sionna.schemes.jpeg import JpegSettings
 from sc_sionna.settings import LARGEST, LinkSettings
 from sc_sionna.sweep import StopRule
 
@@ -33,7 +32,6 @@ class AuditSettings(SweepSettings):
     adaptive: AdaptiveSettings = Field(default_factory=lambda: AdaptiveSettings(**EFFORT))
     scoring_draws: int = Field(5, ge=1, le=99, description="the fresh draws that an image is scored over; odd")
     link: LinkSettings = Field(default_factory=LinkSettings)
-    jpeg: JpegSettings = Field(default_factory=JpegSettings)
     batch_size: int | None = Field(
         None, ge=2, le=65536, description="the images that are attacked together, with draws of their own; null for all"
     )

@@ -39,7 +39,7 @@ class StreamOutput(NamedTuple):
         (without a CRC: decided)
     error_free : bool [B], whether an accepted stream is the one that was sent
     bit_errors, num_bits : int64 [B], of the stream's bits; all of them count as wrong where another length was read
-    block_errors, num_blocks : int64 [B], the header included
+    block_errors, num_blocks : int64 [B], the header included; a block of which some bit is not decided is an error
     num_uses : int64 [B], channel uses
     """
 
@@ -67,13 +67,13 @@ class Code:
         x = self.transmitter(blocks.reshape(-1, blocks.shape[-1]))
         return x.reshape(len(bits), self.framing.num_channel_uses, -1)
 
-    def decode(self, llr: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """LLRs ``[M, num_blocks · n]`` to blocks int32 ``[M, num_blocks, ·]`` and verdicts bool ``[M, num_blocks]``."""
+    def decode(self, llr: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """LLRs ``[M, num_blocks · n]`` to blocks int32 ``[M, num_blocks, ·]``, bool verdicts and erasures of each."""
         shape = len(llr), self.framing.num_blocks
         decoded = self.receiver(tf.constant(llr.reshape(-1, self.framing.n)))
         blocks = decoded.bits[:, : self.framing.block_payload_bits]
         verdicts = ~decoded.erased if decoded.crc_ok is None else decoded.crc_ok
-        return blocks.reshape(*shape, -1), verdicts.reshape(shape)
+        return blocks.reshape(*shape, -1), verdicts.reshape(shape), decoded.erased.reshape(shape)
 
 
 class StreamLink(Object):
@@ -192,11 +192,11 @@ class StreamLink(Object):
         read, accepted = sent.copy(), np.ones(count, bool)
         block_errors, num_blocks = np.zeros(count, np.int64), np.zeros(count, np.int64)
         if self.header is not None:
-            blocks, ok = self.header.decode(llr[:, : self.header_uses].reshape(count, -1))
+            blocks, ok, erased = self.header.decode(llr[:, : self.header_uses].reshape(count, -1))
             field = blocks[:, 0, : self.length_bits]
             read = (field @ (1 << np.arange(self.length_bits - 1, -1, -1))) * self.unit_bits
             accepted = ok[:, 0] & (read > 0)
-            block_errors += (field != self._length_field(streams)).any(axis=1)
+            block_errors += (field != self._length_field(streams)).any(axis=1) | erased[:, 0]
             num_blocks += 1
         bits = [np.zeros(0, np.uint8)] * count
         bit_errors = sent.astype(np.int64)
@@ -211,15 +211,16 @@ class StreamLink(Object):
                 accepted[rows] = False  # no length was read, or one that the signal does not have
                 continue
             code = self.code(length)
-            blocks, ok = code.decode(
+            blocks, ok, erased = code.decode(
                 llr[rows, self.header_uses : self.header_uses + framing.num_channel_uses].reshape(len(rows), -1)
             )
             payload = code.framing.to_payload(blocks).astype(np.uint8)
-            for row, received, verdict, block in zip(rows, payload, ok, blocks, strict=True):
+            for row, received, verdict, block, lost_blocks in zip(rows, payload, ok, blocks, erased, strict=True):
                 bits[row], accepted[row] = received, verdict.all()
                 if not lost[row]:
                     bit_errors[row] = (received != streams[row]).sum()
-                    block_errors[row] += (block != code.framing.to_blocks(streams[row][None])[0]).any(axis=-1).sum()
+                    wrong = (block != code.framing.to_blocks(streams[row][None])[0]).any(axis=-1)
+                    block_errors[row] += (wrong | lost_blocks).sum()
         same = [len(b) == len(s) and bool((b == s).all()) for b, s in zip(bits, streams, strict=True)]
         error_free = accepted & np.array(same)
         return StreamOutput(bits, accepted, error_free, bit_errors, sent, block_errors, num_blocks, num_uses)

@@ -20,14 +20,14 @@ from sc_sionna.experiments.error_rates import ErrorRateExperiment, ErrorRateSett
 from sc_sionna.reliability.hostile import NUMBERS, TEXTS
 from sc_sionna.reliability.outcome import Outcome
 from sc_sionna.reliability.trap import MODULE, Trap
-from sc_sionna.schemes.jpeg import JpegSettings
+from sc_sionna.schemes.codecs import JpegCodec
 from sc_sionna.settings import CodecSettings, LinkSettings, Preset, Settings, TrainSettings
 from sc_sionna.settings.presets import SCHEMES, make_preset
 from sc_sionna.sweep import StopRule
 from sc_sionna.tasks import make_codec
 
 GROUPS: dict[str, Any] = {
-    "codec": CodecSettings, "link": LinkSettings, "train": TrainSettings, "jpeg": JpegSettings, "stop": StopRule,
+    "codec": CodecSettings, "link": LinkSettings, "train": TrainSettings, "source": JpegCodec.Settings, "stop": StopRule,
     "adaptive": AdaptiveSettings, "attack": SourceAttackSettings, "interference": OverTheAirSettings,
 }  # fmt: skip
 BUILT = 2_000_000  # weights of a codec that is built here; larger ones are only described
@@ -65,9 +65,12 @@ def _parse_and_build(parse: Parse, group: str, case: str, system: str) -> bool:
 
 def _build(group: str, changes: dict[str, dict[str, Any]], system: str) -> bool:
     """Whether what the changed settings describe can be built and run."""
-    if group in ("jpeg", "stop"):
-        AccuracySettings(**{group: changes[group]}).stop.at_most(10)
+    if group == "stop":
+        AccuracySettings(stop=changes[group]).stop.at_most(10)
         return True
+    if group == "source":
+        codec = JpegCodec(JpegCodec.Settings(**changes[group]), 32)
+        return codec.decode(codec.encode(np.zeros((32, 32, 3), np.uint8))) is not None
     if group == "adaptive":
         AuditSettings(adaptive=changes[group])
         return True

@@ -17,7 +17,6 @@ from sc_sionna.core.backend import compile_function
 from sc_sionna.core.errors import UserError
 from sc_sionna.core.tensor import Tensor
 from sc_sionna.phy.budget import Budget
-from sc_sionna.schemes.jpeg import JpegSettings
 from sc_sionna.semantic.codec import SemanticCodec
 from sc_sionna.settings import LinkSettings
 from sc_sionna.tasks import NoiseLoss, Task, load_codec, make_task, noise_loss
@@ -86,7 +85,7 @@ class Surroundings:
     """Everything that schemes of one run share.
 
     preset : name of the preset whose trained weights are used
-    link, jpeg : settings of the physical layer, and of the source coding of schemes that send a stream
+    link : settings of the physical layer
     mean_image : gives the mean training image uint8 ``[H, W, 3]``, which is shown in place of a lost stream
     weights : folder of the trained weights, None for the package's
     decoding : of codebook indices, "hard" or "soft"
@@ -94,7 +93,6 @@ class Surroundings:
 
     preset: str
     link: LinkSettings
-    jpeg: JpegSettings
     mean_image: Callable[[], np.ndarray]
     weights: Path | None = None
     decoding: Decoding = "hard"

@@ -10,7 +10,6 @@ import numpy as np
 
 from sc_sionna.core.errors import UserError
 from sc_sionna.schemes.base import Decoding, Scheme, Surroundings
-from sc_sionna.schemes.jpeg import JpegSettings
 from sc_sionna.schemes.spec import SCHEME_NAMES, SchemeSpec, as_spec
 from sc_sionna.semantic.codec import SemanticCodec
 from sc_sionna.semantic.weights import PACKAGED, has_weights, read_description
@@ -75,7 +74,6 @@ def make_scheme(
     scheme: SchemeSpec | str,
     preset: str,
     link: LinkSettings,
-    jpeg: JpegSettings,
     mean_image: Callable[[], np.ndarray],
     weights: Path | None = None,
     decoding: Decoding = "hard",
@@ -87,7 +85,7 @@ def make_scheme(
     scheme
         The value, or a text that names it.
     mean_image
-        Gives the mean training image uint8 ``[H, W, 3]``, which JPEG+LDPC shows for a lost stream.
+        Gives the mean training image uint8 ``[H, W, 3]``, which is shown for a lost stream.
     weights
         Folder, default the package's.
     decoding
@@ -99,4 +97,4 @@ def make_scheme(
         An unknown scheme, settings that it cannot have, and weights that are missing or altered.
     """
     spec = as_spec(scheme)
-    return spec.scheme_class.build(spec, Surroundings(preset, link, jpeg, mean_image, weights, decoding))
+    return spec.scheme_class.build(spec, Surroundings(preset, link, mean_image, weights, decoding))

@@ -10,7 +10,7 @@ from sc_sionna.attacks.differentiable_jpeg import DifferentiableJpeg, with_slope
 from sc_sionna.attacks.victim import CodecVictim
 from sc_sionna.core.errors import UserError
 from sc_sionna.core.tensor import Tensor
-from sc_sionna.schemes.jpeg import JpegSettings
+from sc_sionna.schemes.codecs.jpeg import JpegSettings
 
 Backward = Literal["cubic", "identity"]
 
@@ -39,7 +39,7 @@ class JpegVictim(CodecVictim):
     def source_coding(self) -> DifferentiableJpeg:
         """JPEG with the settings of the scheme, built once."""
         assert self.jpeg is not None
-        return DifferentiableJpeg(self.jpeg.quality, self.jpeg.subsampling)
+        return DifferentiableJpeg(self.jpeg.quality, self.jpeg.subsampling, self.jpeg.halved)
 
     def outputs(self, images: Tensor, keep: Tensor, bit_errors: Tensor | None = None) -> dict[str, Any]:
         """What the codec says of the images ``[B, H, W, 3]`` that JPEG leaves."""

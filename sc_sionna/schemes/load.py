@@ -11,7 +11,6 @@ from sc_sionna.core.errors import UserError
 from sc_sionna.data import load
 from sc_sionna.schemes.base import Decoding, Scheme
 from sc_sionna.schemes.build import describe_scheme, make_scheme
-from sc_sionna.schemes.jpeg import JpegSettings
 from sc_sionna.schemes.spec import SchemeSpec, as_spec
 from sc_sionna.settings import LinkSettings
 from sc_sionna.settings.presets import check_preset
@@ -22,7 +21,6 @@ def load_scheme(
     preset: str = "digits",
     link: LinkSettings | None = None,
     *,
-    jpeg: JpegSettings | None = None,
     weights: str | Path | None = None,
     data_dir: str | Path | None = None,
     decoding: Decoding = "hard",
@@ -37,13 +35,11 @@ def load_scheme(
         Name of the preset whose weights are taken.
     link
         Settings of the physical layer, by default those of :class:`~sc_sionna.settings.LinkSettings`.
-    jpeg
-        Settings of JPEG, for a scheme that sends a stream.
     weights
         Folder of the weights, by default the package's.
     data_dir
         Folder of the data set that the weights were trained on, where it is not built in. It is read only if a scheme needs
-        the mean training image, which JPEG+LDPC shows for a lost stream.
+        the mean training image, which is shown for a lost stream.
     decoding
         Of codebook indices, "hard" or "soft".
 
@@ -67,4 +63,4 @@ def load_scheme(
     def mean_image() -> np.ndarray:
         return load(described.dataset, "train", data_dir, described.codec.image_size).mean_image()
 
-    return make_scheme(spec, preset, link or LinkSettings(), jpeg or JpegSettings(), mean_image, folder, decoding)
+    return make_scheme(spec, preset, link or LinkSettings(), mean_image, folder, decoding)

@@ -9,14 +9,13 @@ from sc_sionna.schemes.jpeg_ldpc import JpegLdpcScheme
 from sc_sionna.schemes.jscc import JsccScheme
 from sc_sionna.schemes.label_ldpc import LabelLdpcScheme
 from sc_sionna.schemes.masked_vqvae import MaskedVqvaeScheme
-from sc_sionna.schemes.stream import AvifLdpc, JpegScanLdpc, PixelsLdpc, WebpLdpc
+from sc_sionna.schemes.stream import AvifLdpc, PixelsLdpc, WebpLdpc
 
 REGISTRY: dict[str, type[Scheme]] = {
     "masked-vqvae": MaskedVqvaeScheme,
     "masked-vqvae+fim": MaskedVqvaeScheme,
     "jscc": JsccScheme,
     "jpeg-ldpc": JpegLdpcScheme,
-    "jpeg-scan-ldpc": JpegScanLdpc,
     "webp-ldpc": WebpLdpc,
     "avif-ldpc": AvifLdpc,
     "pixels-ldpc": PixelsLdpc,

@@ -56,7 +56,7 @@ class SchemeSpec(Settings):
         for name in self._flat():
             if not changeable:
                 raise ValueError(
-                    f"system = {self.text!r}: {self.name} sends no patches, so it has none of these settings; name "
+                    f"system = {self.text!r}: {self.name} has no settings that can be changed at test time; name "
                     f"{self.name!r}"
                 )
             if name not in changeable:

@@ -23,7 +23,7 @@ from sc_sionna.schemes.base import (
     PicturePredictor,
     Surroundings,
 )
-from sc_sionna.schemes.codecs import AvifCodec, JpegCodec, PixelsCodec, SourceCodec, WebpCodec
+from sc_sionna.schemes.codecs import AvifCodec, PixelsCodec, SourceCodec, WebpCodec
 from sc_sionna.semantic.codec import SemanticCodec
 from sc_sionna.settings import LinkSettings
 from sc_sionna.sweep.metrics import clustered
@@ -173,14 +173,14 @@ class StreamScheme:
     def air_surface(self, batch: Batch, snr_db: float) -> AirSurface:
         """Signals of the shortest stream's uses, over which an attacker's noise repeats; its loss has no gradient."""
         y = self.link.received(self._source(batch).streams, snr_db, batch.link_seed(snr_db))
-        return AirSurface(y, self._no_gradient, ())
 
+        def loss(*_: Any) -> Any:
+            raise UserError(
+                f"over-the-air attack on {self.name!r}: entropy-coded bits have no gradient; attack a learned scheme, or "
+                "use the control 'gaussian'"
+            )
 
-class JpegScanLdpc(StreamScheme):
-    """JPEG of which the scan alone is sent: the standard tables are known to both ends (T.81, B.5)."""
-
-    codec_class = JpegCodec
-    changeable = changeable_of(JpegCodec)
+        return AirSurface(y, loss, ())
 
 
 class WebpLdpc(StreamScheme):

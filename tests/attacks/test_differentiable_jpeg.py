@@ -57,6 +57,24 @@ def test_forward_is_pillows_image_to_the_last_bit(quality, subsampling):
         np.testing.assert_array_equal(through(pixels, quality, subsampling), expected)
 
 
+@pytest.mark.parametrize("quality", [5, 75])
+def test_half_size_is_pillows_image_to_the_last_bit(quality):
+    from sc_sionna.schemes.codecs import JpegCodec
+
+    pixels = smooth_pixels(32, 32, quality)
+    codec = JpegCodec(JpegCodec.Settings(quality=quality, halved=True), 32)
+    expected = np.stack([codec.decode(codec.encode(image)) for image in pixels])
+    layer = DifferentiableJpeg(quality, halved=True)
+    got = ops.convert_to_numpy(layer(pixels.astype(np.float32) / 255.0))
+    np.testing.assert_array_equal(np.round(got * 255.0).astype(np.uint8), expected)
+    _, gradient = value_and_input_grad(lambda x: (ops.mean(layer(x) ** 2), 0.0), ops.convert_to_tensor(got))
+    blocks = ops.convert_to_numpy(gradient).reshape(3, 16, 2, 16, 2, 3)
+    assert np.abs(blocks).max() > 0
+    np.testing.assert_allclose(blocks, np.broadcast_to(blocks[:, :, :1, :, :1], blocks.shape), rtol=1e-5)  # of a mean
+    with pytest.raises(UserError, match=r"33 x 32 pixels: an odd size has no exact half"):
+        layer(np.zeros((1, 33, 32, 3), np.float32))
+
+
 def test_the_integer_matrix_is_the_dct():
     frequency, place = np.mgrid[:8, :8]
     exact = np.cos((2 * place + 1) * frequency * np.pi / 16)

@@ -132,16 +132,6 @@ def test_jpeg_is_under_the_control_over_the_air_only(compiled_systems, tmp_path:
     assert "\n" not in str(caught.value)
 
 
-def test_noise_over_one_jpeg_block_repeats_over_the_others(compiled_systems, monkeypatch: pytest.MonkeyPatch) -> None:
-    job = AccuracyExperiment(AccuracySettings(**SMALL))
-    system, batch = job.scheme("jpeg-ldpc"), job.batch(0)
-    blocks = int(system._source(batch)[1].max())
-    one = np.full((16, 128, 4), 0.5 + 0.5j, np.complex64)
-    short, whole = (system.transmit(batch, 12.0, x) for x in (one, np.tile(one, (1, blocks, 1))))
-    np.testing.assert_array_equal(short["received_bits"], whole["received_bits"])
-    assert (short["received_bits"] != system.transmit(batch, 12.0)["received_bits"]).any()
-
-
 def test_the_air_attack_is_crafted_once_per_system(compiled_systems, monkeypatch: pytest.MonkeyPatch) -> None:
     crafted = []
     craft = OverTheAirAttack.craft

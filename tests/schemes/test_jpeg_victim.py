@@ -13,8 +13,6 @@ from sc_sionna.core.errors import UserError
 from sc_sionna.data import load
 from sc_sionna.data.common import to_float
 from sc_sionna.schemes import Batch, JpegLdpcScheme, make_scheme
-from sc_sionna.schemes.codecs.jpeg import encode_jpeg
-from sc_sionna.schemes.jpeg import JpegSettings, decode_jpeg
 from sc_sionna.settings import LinkSettings
 
 IMAGES = 48
@@ -22,9 +20,13 @@ IMAGES = 48
 
 @pytest.fixture(scope="module")
 def system() -> JpegLdpcScheme:
-    made = make_scheme("jpeg-ldpc", "digits", LinkSettings(), JpegSettings(), lambda: np.zeros((32, 32, 3), np.uint8))
-    assert isinstance(made, JpegLdpcScheme)
-    return made
+    return made("jpeg-ldpc")
+
+
+def made(name: str) -> JpegLdpcScheme:
+    scheme = make_scheme(name, "digits", LinkSettings(), lambda: np.zeros((32, 32, 3), np.uint8))
+    assert isinstance(scheme, JpegLdpcScheme)
+    return scheme
 
 
 @pytest.fixture(scope="module")
@@ -33,10 +35,11 @@ def digits() -> tuple[np.ndarray, np.ndarray]:
     return to_float(test.pixels), test.labels
 
 
-def test_the_victim_sees_what_pillow_decodes(system, digits) -> None:
-    images = digits[0][:4]
+@pytest.mark.parametrize("name", ["jpeg-ldpc", "jpeg-ldpc[source.halved=true,source.quality=5]"])
+def test_the_victim_sees_what_pillow_decodes(name, digits) -> None:
+    system, images = made(name), digits[0][:4]
     pixels = np.round(images * 255).astype(np.uint8)
-    decoded = to_float(np.stack([decode_jpeg(encode_jpeg(p, system.jpeg), p.shape) for p in pixels]))
+    decoded = to_float(np.stack([system.codec.decode(system.codec.encode(p)) for p in pixels]))
     victim = system.victim()
     (keep,) = victim.draw(4, np.random.default_rng(0))
     expected = system.classifier(decoded, keep, np.zeros(4, np.float32), training=False)["logits"]

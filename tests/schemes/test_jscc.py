@@ -11,7 +11,6 @@ from sc_sionna.core.errors import UserError
 from sc_sionna.data import load
 from sc_sionna.data.common import to_float
 from sc_sionna.schemes import Batch, make_scheme
-from sc_sionna.schemes.jpeg import JpegSettings
 from sc_sionna.settings import LinkSettings
 from sc_sionna.settings.presets import make_preset
 
@@ -28,12 +27,12 @@ def batch() -> Batch:
 
 @pytest.fixture(scope="module")
 def jscc():
-    return make_scheme("jscc", "digits", LinkSettings(), JpegSettings(), no_mean_image)
+    return make_scheme("jscc", "digits", LinkSettings(), no_mean_image)
 
 
 @pytest.fixture(scope="module")
 def learned():
-    return make_scheme("masked-vqvae", "digits", LinkSettings(), JpegSettings(), no_mean_image)
+    return make_scheme("masked-vqvae", "digits", LinkSettings(), no_mean_image)
 
 
 def test_it_uses_the_channel_as_often_as_the_coded_learned_scheme(jscc, learned, batch):
@@ -67,7 +66,7 @@ def test_at_high_snr_nothing_is_lost_and_at_low_snr_much(jscc, batch):
 def test_streams_that_do_not_fit_are_refused():
     link = LinkSettings(num_streams=5, num_rx_ant=5)
     with pytest.raises(UserError, match="num_streams"):
-        make_scheme("jscc", "digits", link, JpegSettings(), no_mean_image)
+        make_scheme("jscc", "digits", link, no_mean_image)
 
 
 def test_other_streams_keep_the_number_of_symbols():

@@ -45,7 +45,7 @@ def test_the_mean_image_is_read_when_a_stream_is_lost_and_not_before(tiny_weight
     scheme = load_scheme("jpeg-ldpc", weights=tiny_weights)
     assert len(set(scheme.transmit(batch, -20.0)["predictions"].tolist())) == 1
     train = load("digits", "train").pixels
-    np.testing.assert_array_equal(scheme._mean_image()[0], np.round(train.mean(axis=0)))  # type: ignore[attr-defined]
+    np.testing.assert_array_equal(scheme._make_mean_image(), np.round(train.mean(axis=0)))  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize(

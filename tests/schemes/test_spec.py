@@ -27,7 +27,6 @@ from sc_sionna.schemes import (
     specs,
     trained_schemes,
 )
-from sc_sionna.schemes.jpeg import JpegSettings
 from sc_sionna.schemes.registry import scheme_class
 from sc_sionna.semantic.weights import PACKAGED, read_description
 from sc_sionna.settings import LinkSettings
@@ -102,7 +101,7 @@ def test_every_scheme_has_a_preset() -> None:
         ("masked-vqvae[codebook.size=16]", "'codebook.size' is fixed by the weights, or unknown; at test time set"),
         ("masked-vqvae[dim=128]", "'dim' is fixed"),
         ("masked-vqvae[telepathy=1]", "'telepathy' is fixed by the weights, or unknown"),
-        ("jpeg-ldpc[masking.ratio=0.5]", "sends no patches"),
+        ("jpeg-ldpc[masking.ratio=0.5]", "'masking.ratio' is fixed by the weights"),
     ],
 )
 def test_names_that_cannot_work_are_one_line(name: str, words: str) -> None:
@@ -157,8 +156,8 @@ def test_what_can_be_changed_leaves_every_weight_its_shape() -> None:
     changes = SchemeSpec.parse(name).overrides
     assert {f"{group}.{member}" for group, members in changes.items() for member in members} == set(CHANGEABLE)
     preset, _ = read_description(None, "digits", "masked-vqvae")
-    system = make_scheme(name, "digits", LinkSettings(), JpegSettings(), lambda: np.zeros((32, 32, 3), np.uint8))
-    plain = make_scheme("masked-vqvae", "digits", LinkSettings(), JpegSettings(), lambda: np.zeros((32, 32, 3)))
+    system = make_scheme(name, "digits", LinkSettings(), lambda: np.zeros((32, 32, 3), np.uint8))
+    plain = make_scheme("masked-vqvae", "digits", LinkSettings(), lambda: np.zeros((32, 32, 3)))
     assert isinstance(system, MaskedVqvaeScheme)
     assert isinstance(plain, MaskedVqvaeScheme)
     for a, b in zip(system.codec.variables, plain.codec.variables, strict=True):

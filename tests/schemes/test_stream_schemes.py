@@ -17,7 +17,7 @@ from sc_sionna.schemes import Batch, SchemeSpec
 from sc_sionna.sweep import read_record
 from sc_sionna.tasks import TASKS
 
-SCAN = "jpeg-scan-ldpc[source.quality=3]"
+SCAN = "jpeg-ldpc[source.quality=3]"
 LABEL = "label-ldpc"
 TWICE = "label-ldpc[source.repetitions=2]"
 STREAMS = (SCAN, "webp-ldpc", "avif-ldpc[source.quality=1]", "pixels-ldpc")
@@ -175,7 +175,7 @@ def test_unknown_settings_are_one_line(label: str, words: str) -> None:
     [
         ("webp-ldpc[source.quality=500]", {}, "quality = 500"),
         ("pixels-ldpc[source.side=64]", {}, "side = 64: a thumbnail of 32 pixels at most"),
-        ("jpeg-scan-ldpc[source.optimize=true]", {}, "tables made for an image are not known to the receiver"),
+        ("jpeg-ldpc[source.optimize=true]", {}, "tables made for an image are not known to the receiver"),
         ("pixels-ldpc", {"coded": False}, "link.coded = False: pixels-ldpc sends code blocks"),
         ("label-ldpc[source.num_streams=5]", {}, "num_streams = 5"),
     ],

@@ -117,10 +117,9 @@ def test_the_contest_has_every_source_at_what_it_costs(compiled_systems, tmp_pat
         contest = accuracy_vs_uses.runs(Options(dataset=dataset), accuracy_vs_uses.Own())[0].settings
         assert {
             "pixels-ldpc",
-            "jpeg-scan-ldpc",
+            "jpeg-ldpc",
             "webp-ldpc",
             "avif-ldpc",
-            "jpeg-ldpc",
             "label-ldpc",
             "masked-vqvae",
         } <= {spec.scheme for spec in contest.schemes}

@@ -20,16 +20,16 @@ LEARNED = (
 LABEL = "label-ldpc,label-ldpc[source.repetitions=2],label-ldpc[source.repetitions=4]"
 SOURCES = {
     "digits": "pixels-ldpc[source.side=4],pixels-ldpc[source.side=6],pixels-ldpc,pixels-ldpc[source.side=8,source.depth=4],"
-    "jpeg-scan-ldpc[source.halved=true,source.quality=5],jpeg-scan-ldpc[source.halved=true,source.quality=25],"
-    "jpeg-scan-ldpc[source.quality=3],jpeg-scan-ldpc[source.quality=10],jpeg-scan-ldpc,"
-    "webp-ldpc,webp-ldpc[source.quality=50],avif-ldpc[source.quality=1],avif-ldpc,jpeg-ldpc",
+    "jpeg-ldpc[source.halved=true,source.quality=5],jpeg-ldpc[source.halved=true,source.quality=25],"
+    "jpeg-ldpc[source.quality=3],jpeg-ldpc[source.quality=10],jpeg-ldpc,"
+    "webp-ldpc,webp-ldpc[source.quality=50],avif-ldpc[source.quality=1],avif-ldpc,jpeg-ldpc[source.tables=sent]",
 }
 COLOUR = (
     "pixels-ldpc[source.colour=rgb,source.side=4],pixels-ldpc[source.colour=rgb],"
     "pixels-ldpc[source.colour=rgb,source.depth=4],pixels-ldpc[source.colour=rgb,source.depth=4,source.side=16],"
-    "jpeg-scan-ldpc[source.halved=true,source.quality=5],jpeg-scan-ldpc[source.halved=true,source.quality=25],"
-    "jpeg-scan-ldpc[source.quality=3],jpeg-scan-ldpc[source.quality=10],jpeg-scan-ldpc[source.quality=25],jpeg-scan-ldpc,"
-    "webp-ldpc,webp-ldpc[source.quality=50],avif-ldpc[source.quality=1],avif-ldpc,avif-ldpc[source.quality=60],jpeg-ldpc"
+    "jpeg-ldpc[source.halved=true,source.quality=5],jpeg-ldpc[source.halved=true,source.quality=25],"
+    "jpeg-ldpc[source.quality=3],jpeg-ldpc[source.quality=10],jpeg-ldpc[source.quality=25],jpeg-ldpc,"
+    "webp-ldpc,webp-ldpc[source.quality=50],avif-ldpc[source.quality=1],avif-ldpc,avif-ldpc[source.quality=60],jpeg-ldpc[source.tables=sent]"
 )
 
 

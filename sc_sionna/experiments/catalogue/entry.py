@@ -112,7 +112,7 @@ class Entry:
     runs: Callable[[Options, Any], list[Run]]
     own: type[Settings] = Settings
     takes: frozenset[str] = TESTED
-    groups: tuple[str, ...] = ("link", "jpeg", "stop")
+    groups: tuple[str, ...] = ("link", "stop")
     build: Callable[[Any, Path | None, Path | None], Experiment] = build_kind
     summary: Callable[[Record], int | None] = lambda record: None
     together: Callable[[Options, Sequence[Record], Path], Path] | None = None

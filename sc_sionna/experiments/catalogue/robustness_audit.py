@@ -67,6 +67,6 @@ ENTRY = Entry(
     "robustness-audit",
     runs,
     Own,
-    groups=("adaptive", "link", "jpeg"),
+    groups=("adaptive", "link"),
     summary=print_summary,
 )

@@ -10,7 +10,7 @@ from pydantic import Field
 
 from sc_sionna.attacks.threats import SourceThreat, source_threat
 from sc_sionna.experiments.accuracy import AccuracyExperiment, AccuracySettings
-from sc_sionna.experiments.catalogue.entry import Options
+from sc_sionna.experiments.catalogue.entry import COMPARED, Options
 from sc_sionna.settings import Settings
 from sc_sionna.sweep import Record
 
@@ -36,9 +36,9 @@ class AttackOfOneStrength(Attack):
 
 
 def accuracy_settings(options: Options, **values: Any) -> AccuracySettings:
-    """Settings of a sweep; ``schemes`` default to all with weights."""
+    """Settings of a sweep; ``schemes`` default to those compared everywhere that have weights."""
     common = {"preset": options.dataset, "dataset": options.dataset, "max_images": options.images()}
-    schemes = values.pop("schemes", None) or options.schemes()
+    schemes = values.pop("schemes", None) or options.schemes(COMPARED)
     return AccuracySettings(**{**common, "schemes": schemes, **values, **options.changes})
 
 

@@ -24,6 +24,8 @@ Decibels = Annotated[tuple[Decibel, ...], "decibels"]  # START:STOP:STEP or a,b,
 Numbers = Annotated[tuple[Annotated[float, Field(ge=-10_000, le=10_000)], ...], "numbers"]  # a,b,c
 FULL_RANGE = tuple(float(snr_db) for snr_db in range(-9, 19, 3))
 COARSE_RANGE = (-9.0, 0.0, 9.0, 18.0)
+# The paper's schemes, and the trivial opponent that any link for classification has to answer
+COMPARED = (*PAPER_SCHEMES, "label-ldpc", "label-ldpc+at")
 TESTED = frozenset({"dataset", "systems", "max_images", "data_dir", "weights"})  # options of what runs on test images
 
 

@@ -12,6 +12,7 @@ from sc_sionna.experiments.activation import ActivationExperiment, ActivationSet
 from sc_sionna.experiments.audit import AuditExperiment
 from sc_sionna.experiments.audit_settings import AuditSettings
 from sc_sionna.experiments.base import Experiment, SweepSettings
+from sc_sionna.experiments.block_errors import BlockErrorExperiment, BlockErrorSettings
 from sc_sionna.experiments.codebook import CodebookExperiment, CodebookSettings
 from sc_sionna.experiments.content import ContentExperiment, ContentSettings
 from sc_sionna.experiments.error_rates import ErrorRateExperiment, ErrorRateSettings
@@ -35,6 +36,7 @@ class Kind(NamedTuple):
 KINDS: dict[str, Kind] = {
     "accuracy": Kind(AccuracySettings, AccuracyExperiment),
     "error-rates": Kind(ErrorRateSettings, ErrorRateExperiment),
+    "block-error-table": Kind(BlockErrorSettings, BlockErrorExperiment),
     "robustness-audit": Kind(AuditSettings, AuditExperiment),
     "feature-activation": Kind(ActivationSettings, ActivationExperiment),
     "codebook-similarity": Kind(CodebookSettings, CodebookExperiment),

@@ -4,11 +4,14 @@ A payload of P bits becomes the fewest blocks whose information bits, CRC includ
 blocks are equally long, the last is padded with zeros. The code word is as long as the rate asks for, rounded up so that a
 block fills whole channel uses. Where that rounding would take a short block below rate 1/5, the least that the code
 offers, the block is padded too.
+
+With ``num_channel_uses`` the transmission fills so many uses and no more: their number and the nominal rate of the settings
+decide the blocks, and a payload of fewer bits than these hold is coded at a lower rate.
 """
 
 from __future__ import annotations
 
-from math import ceil
+from math import ceil, floor
 
 import numpy as np
 
@@ -24,6 +27,7 @@ class Framing:
     """Lengths of one payload's transmission.
 
     least_blocks : into how many blocks the payload is divided at least, whatever would fit into one
+    num_channel_uses : what the transmission fills exactly; None for what the payload takes at the nominal rate
 
     Attributes
     ----------
@@ -34,16 +38,21 @@ class Framing:
 
     Raises
     ------
-    UserError for a payload without bits, or a block that its CRC fills alone.
+    UserError for a payload without bits, or a block that its CRC fills alone; with ``num_channel_uses`` also for a payload
+    that does not fit, and where :func:`fill` raises it.
     """
 
-    def __init__(self, payload_bits: int, settings: LinkSettings, least_blocks: int = 1) -> None:
+    def __init__(
+        self, payload_bits: int, settings: LinkSettings, least_blocks: int = 1, num_channel_uses: int | None = None
+    ) -> None:
         if payload_bits < 1:
             raise UserError(f"payload_bits = {payload_bits}: a link carries at least 1 bit; check the source")
         self.payload_bits = int(payload_bits)
         self.settings, self._least_blocks = settings, least_blocks
         self._bits_per_use = settings.bits_per_symbol * settings.num_streams
-        if settings.coded:
+        if num_channel_uses is not None:
+            self.num_blocks, self.k, self.n = self._fill(num_channel_uses)
+        elif settings.coded:
             self.num_blocks, self.k, self.n = self._segment(settings.max_block_bits)
             if 3 * self.k < self.n and self.k > MAX_K_BELOW_THIRD:
                 self.num_blocks, self.k, self.n = self._segment(MAX_K_BELOW_THIRD)
@@ -68,6 +77,20 @@ class Framing:
         n = self._whole_uses(ceil(round(k / self.settings.coderate, 6)))
         return num_blocks, max(k, ceil(n * MIN_RATE[0] / MIN_RATE[1])), n
 
+    def _fill(self, num_uses: int) -> tuple[int, int, int]:
+        """Number of blocks, k and n where the blocks fill ``num_uses`` and the payload has no more than they hold."""
+        num_blocks, most, n = fill(self.settings, num_uses, self._least_blocks)
+        room = num_blocks * (most - self.settings.crc_bits)
+        if self.payload_bits > room:
+            raise UserError(
+                f"payload_bits = {self.payload_bits}: {num_uses} channel uses hold {room} at rate "
+                f"{most / n:.3g}; send fewer bits, or raise the rate, the modulation or the number of streams"
+            )
+        if not self.settings.coded:
+            return num_blocks, n, n
+        k = max(ceil(self.payload_bits / num_blocks) + self.settings.crc_bits, _least_k(n))
+        return num_blocks, max(k, ceil(n / 3)) if k > MAX_K_BELOW_THIRD else k, n
+
     def _whole_uses(self, bits: int) -> int:
         return ceil(bits / self._bits_per_use) * self._bits_per_use
 
@@ -84,3 +107,41 @@ class Framing:
     def to_payload(self, blocks: np.ndarray) -> np.ndarray:
         """Inverse of :meth:`to_blocks`."""
         return blocks.reshape(len(blocks), -1)[:, : self.payload_bits]
+
+
+def fill(settings: LinkSettings, num_uses: int, least_blocks: int = 1) -> tuple[int, int, int]:
+    """Number of blocks, k and n of the equal blocks that fill ``num_uses`` channel uses at the nominal rate.
+
+    The fewest that do not exceed ``max_block_bits`` and divide the uses. k is the whole part of n times the rate, CRC
+    included; at rate 1/5 it is rounded up, since the code offers no lower rate.
+
+    Raises
+    ------
+    UserError for uses that are too few for a block of the standard, or that the blocks which are needed do not divide.
+    """
+    if num_uses < 1:
+        raise UserError(f"num_channel_uses = {num_uses}: at least 1 is needed")
+    bits_per_use = settings.bits_per_symbol * settings.num_streams
+    if not settings.coded:
+        n = num_uses * bits_per_use
+        if n <= settings.crc_bits:
+            raise UserError(f"num_channel_uses = {num_uses}: {settings.crc} fills them; take more uses")
+        return 1, n, n
+    for num_blocks in (d for d in range(least_blocks, num_uses + 1) if num_uses % d == 0):
+        n = num_uses // num_blocks * bits_per_use
+        k = max(floor(round(n * settings.coderate, 6)), ceil(n * MIN_RATE[0] / MIN_RATE[1]))
+        below_third = 3 * k < n
+        if k <= (min(settings.max_block_bits, MAX_K_BELOW_THIRD) if below_third else settings.max_block_bits):
+            break
+    if k > settings.max_block_bits or k < max(MIN_K, settings.crc_bits + 1):
+        raise UserError(
+            f"num_channel_uses = {num_uses}: {n} coded bits a block at rate {settings.coderate:.3g} hold {k} information "
+            f"bits, and a block has {max(MIN_K, settings.crc_bits + 1)} to {settings.max_block_bits}; take another number "
+            "of uses, rate or max_block_bits"
+        )
+    return num_blocks, k, n
+
+
+def _least_k(n: int) -> int:
+    """The fewest information bits of a block of n coded bits."""
+    return max(MIN_K, ceil(n * MIN_RATE[0] / MIN_RATE[1]))

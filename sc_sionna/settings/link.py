@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 
 from sc_sionna.settings.base import PluginName, Settings
 
-BITS_PER_SYMBOL = {"qpsk": 2, "16qam": 4, "64qam": 6}
+BITS_PER_SYMBOL = {"qpsk": 2, "16qam": 4, "64qam": 6, "256qam": 8}
 
 
 class LinkSettings(Settings):
@@ -20,7 +20,7 @@ class LinkSettings(Settings):
     beyond_rank: bool = Field(
         False, description="true to allow more streams than receive antennas, which shows the error floor"
     )
-    modulation: Literal["qpsk", "16qam", "64qam"] = Field("16qam", description="the constellation")
+    modulation: Literal["qpsk", "16qam", "64qam", "256qam"] = Field("16qam", description="the constellation")
     coded: bool = Field(True, description="false for uncoded symbols, as the paper's Table I counts them")
     coderate: float = Field(0.5, ge=0.2, le=0.92, description="the LDPC code rate, 1/5 to 0.92 (TS 38.212, 5.3.2)")
     crc: Literal["none", "CRC24A", "CRC24B", "CRC16", "CRC11", "CRC6"] = Field(

@@ -19,7 +19,7 @@ from tests.phy.helpers import random_bits, settings
 @hypothesis_settings(max_examples=300, deadline=None, derandomize=True)
 @given(
     payload=st.integers(1, 30_000),
-    modulation=st.sampled_from(["qpsk", "16qam", "64qam"]),
+    modulation=st.sampled_from(["qpsk", "16qam", "64qam", "256qam"]),
     streams=st.integers(1, 4),
     coderate=st.floats(0.2, 0.92),
     crc=st.sampled_from(["none", "CRC24A", "CRC16", "CRC6"]),

@@ -84,7 +84,7 @@ def test_symbols_go_to_streams_then_to_uses():
     np.testing.assert_allclose(x.reshape(2, 16), mapper(tf.constant(bits, tf.float32)).numpy())
 
 
-@pytest.mark.parametrize("modulation", ["qpsk", "16qam", "64qam"])
+@pytest.mark.parametrize("modulation", ["qpsk", "16qam", "64qam", "256qam"])
 @pytest.mark.parametrize("method", ["app", "maxlog"])
 def test_demapper_agrees_with_sionnas(modulation, method):
     s = settings(modulation=modulation, coded=False)
@@ -96,7 +96,7 @@ def test_demapper_agrees_with_sionnas(modulation, method):
     np.testing.assert_allclose(llr.reshape(3, -1), reference.numpy().reshape(3, -1), rtol=1e-3, atol=1e-3)
 
 
-@pytest.mark.parametrize("modulation", ["qpsk", "16qam", "64qam"])
+@pytest.mark.parametrize("modulation", ["qpsk", "16qam", "64qam", "256qam"])
 def test_demapper_and_its_gradient_against_logsumexp_over_all_points(modulation):
     """Every SNR from a dead stream to far above the set range: values and derivative with respect to the received point."""
     s = settings(modulation=modulation, coded=False, num_streams=1)

@@ -46,7 +46,7 @@ def refused(build: Callable[[], Any]) -> str:
         (LinkSettings, {"num_streams": 9, "num_rx_ant": 16}, ("num_streams = 9", "num_streams <= 8")),
         (LinkSettings, {"num_streams": 9, "beyond_rank": True}, ("num_streams = 9", "num_streams <= 8")),
         (LinkSettings, {"num_streams": 0}, ("num_streams = 0", "greater than or equal to 1")),
-        (LinkSettings, {"modulation": "8psk"}, ("modulation = '8psk'", "'qpsk', '16qam' or '64qam'")),
+        (LinkSettings, {"modulation": "8psk"}, ("modulation = '8psk'", "'qpsk', '16qam', '64qam' or '256qam'")),
         (LinkSettings, {"crc": "CRC8"}, ("crc = 'CRC8'", "CRC24A")),
         (LinkSettings, {"coderate": 0.1}, ("coderate = 0.1", "0.2", "1/5 to 0.92")),
         (LinkSettings, {"coderate": float("nan")}, ("coderate = nan", "0.92")),

@@ -26,6 +26,7 @@ NAMES = (
     "robustness_audit",
     "decoding_hard_vs_soft",
     "ber_vs_snr",
+    "mcs_table",
     "ldpc_decoders",
     "overhead",
     "validate",

@@ -27,7 +27,8 @@ class Framing:
     """Lengths of one payload's transmission.
 
     least_blocks : into how many blocks the payload is divided at least, whatever would fit into one
-    num_channel_uses : what the transmission fills exactly; None for what the payload takes at the nominal rate
+    num_channel_uses : what the transmission fills exactly; None for the settings' ``channel_uses``, and where that is None too
+        for what the payload takes at the nominal rate
 
     Attributes
     ----------
@@ -50,6 +51,8 @@ class Framing:
         self.payload_bits = int(payload_bits)
         self.settings, self._least_blocks = settings, least_blocks
         self._bits_per_use = settings.bits_per_symbol * settings.num_streams
+        if num_channel_uses is None:
+            num_channel_uses = settings.channel_uses
         if num_channel_uses is not None:
             self.num_blocks, self.k, self.n = self._fill(num_channel_uses)
         elif settings.coded:
@@ -140,6 +143,13 @@ def fill(settings: LinkSettings, num_uses: int, least_blocks: int = 1) -> tuple[
             "of uses, rate or max_block_bits"
         )
     return num_blocks, k, n
+
+
+def room_bits(settings: LinkSettings) -> int:
+    """The payload bits that the settings' ``channel_uses`` hold at the nominal rate, without those of CRCs."""
+    assert settings.channel_uses is not None
+    num_blocks, k, _ = fill(settings, settings.channel_uses)
+    return num_blocks * (k - settings.crc_bits)
 
 
 def _least_k(n: int) -> int:

@@ -179,11 +179,6 @@ class Scheme(Protocol):
         """Drop what was kept of the batches so far."""
 
 
-def draws_masks(codec: SemanticCodec) -> bool:
-    """Whether which patches are sent is drawn: not where all that may be sent are."""
-    return codec.num_kept < len(codec.candidate_positions())
-
-
 def air_loss(scheme: Scheme) -> NoiseLoss:
     """The loss that semantic noise at the receiver maximises; its reference is the clean image."""
     loss = noise_loss(scheme.task.noise_loss)

@@ -8,6 +8,7 @@ from typing import ClassVar, get_args
 import numpy as np
 
 from sc_sionna.attacks.victim import Victim
+from sc_sionna.core.errors import UserError
 from sc_sionna.schemes.base import Gradient
 from sc_sionna.schemes.codecs import JpegCodec
 from sc_sionna.schemes.jpeg_victim import Backward, JpegVictim
@@ -28,6 +29,11 @@ class JpegLdpcScheme(StreamScheme):
 
     def victim(self, backward: Backward = "cubic") -> JpegVictim:
         """The pass from image to class where every stream arrives, with JPEG differentiated as ``backward`` says."""
+        if self.codec.num_bits is not None:
+            raise UserError(
+                f"attack on {self.name!r} with link.channel_uses: the quality follows from the picture, so that there is no "
+                "gradient; leave channel_uses out, or use a threat that needs none"
+            )
         every = FixedMasking(np.arange(self.classifier.settings.num_kept))
         return JpegVictim(self.classifier, every, snr_db=0.0, jpeg=self.codec.settings, backward=backward)
 

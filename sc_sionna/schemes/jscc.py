@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+from math import gcd
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -25,7 +27,6 @@ from sc_sionna.schemes.base import (
     Predictor,
     Surroundings,
     air_loss,
-    draws_masks,
 )
 from sc_sionna.schemes.victims import AnalogVictim
 from sc_sionna.semantic.codec import SemanticCodec, make_masking
@@ -41,6 +42,9 @@ class JsccScheme:
     """JSCC with the ViT architecture (Sec. V; Bourtsoulatze et al. 2019, doi:10.1109/TCCN.2019.2919300).
 
     image → features of all patches → power normalised per image → symbols → link → symbols → features → class.
+
+    Where ``link.channel_uses`` is set, as many features are sent as these uses hold symbols, drawn anew for every image by
+    both ends; all of them several times over where there is room, and the receiver weighs the copies by their noise.
     """
 
     gradient: ClassVar[Gradient] = "exact"
@@ -50,19 +54,37 @@ class JsccScheme:
     changeable: ClassVar[tuple[str, ...]] = CHANGEABLE
 
     def __init__(self, name: str, codec: SemanticCodec, link: LinkSettings) -> None:
-        self.name, self.codec, self.settings = name, codec, link
+        self.name, self.codec = name, codec
         self.masking = make_masking(codec.settings, codec.candidate_positions())
-        if codec.payload_length % (2 * link.num_streams):
-            raise UserError(
-                f"link.num_streams = {link.num_streams}: {codec.payload_length // 2} symbols per image do not fill whole "
-                "channel uses; choose a divisor"
-            )
-        self.link = AnalogLink(link, codec.payload_length // (2 * link.num_streams))
         self._encode = compile_function(codec.encode)
         self.task = make_task(codec.settings)
         self._predict = Predictor(self.task, codec.decode)
+        self._connect(link)
+
+    def _connect(self, link: LinkSettings) -> None:
+        """Choose how many features the link carries and how often, and build it."""
+        self.settings = link
+        kept, reals_per_use = self.codec.num_kept, 2 * link.num_streams
+        whole_uses = reals_per_use // gcd(self.codec.settings.code_dim, reals_per_use)  # features that fill some
+        self.num_sent, self.copies = kept, 1
+        if link.channel_uses is not None:
+            room = link.channel_uses * reals_per_use // self.codec.settings.code_dim  # in features
+            self.num_sent, self.copies = min(kept, room) // whole_uses * whole_uses, max(1, room // kept)
+        if self.num_sent == 0 or self.num_sent % whole_uses:
+            raise UserError(
+                f"link.num_streams = {link.num_streams}: {self.codec.payload_length // 2} symbols per image do not fill whole "
+                "channel uses, or more than there are; choose a divisor, or more channel_uses"
+            )
+        self.uses_per_copy = self.num_sent * self.codec.settings.code_dim // reals_per_use
+        self.link = AnalogLink(link, self.copies * self.uses_per_copy)
         self._sent: dict[BatchKey, tuple[np.ndarray, np.ndarray]] = {}
         self._error_free: dict[tuple[BatchKey, float], np.ndarray] = {}
+
+    def on(self, link: LinkSettings) -> JsccScheme:
+        """The same codec over another link."""
+        other = copy.copy(self)
+        other._connect(link)
+        return other
 
     @classmethod
     def build(cls, spec: SchemeSpec, surroundings: Surroundings) -> JsccScheme:
@@ -72,7 +94,7 @@ class JsccScheme:
     @property
     def random(self) -> bool:
         """Whether the kept patches are drawn; noise on the air is no part of the pass."""
-        return draws_masks(self.codec)
+        return self.num_sent < len(self.codec.candidate_positions())
 
     def forget(self) -> None:
         """Drop features and error-free predictions of the batches so far."""
@@ -83,6 +105,11 @@ class JsccScheme:
         if batch.key not in self._sent:
             keep = self.masking(len(batch.labels), rng.generator(batch.run_seed, "mask", batch.index))
             features, _ = self._encode(batch.images, keep, np.zeros(len(keep), np.float32))
+            if self.num_sent < keep.shape[1]:
+                order = np.broadcast_to(np.arange(keep.shape[1]), keep.shape)
+                order = rng.generator(batch.run_seed, "order", batch.index).permuted(order, axis=1)[:, : self.num_sent]
+                keep = np.take_along_axis(keep, order, axis=1)
+                features = np.take_along_axis(np.asarray(features), order[..., None], axis=1)
             self._sent[batch.key] = keep, np.asarray(features)
         return self._sent[batch.key]
 
@@ -98,11 +125,23 @@ class JsccScheme:
     def transmit(self, batch: Batch, snr_db: float, interference: np.ndarray | None = None) -> dict[str, Any]:
         """Send the features of the kept patches as complex symbols ``[B, U, S]``, and classify from the noisy ones."""
         keep, features = self._source(batch)  # images -> [B, N, D]
-        x = self.codec.to_symbols(features, self.settings.num_streams)  # -> [B, U, S]
+        x = self._symbols(features)  # -> [B, U, S]
         x_hat, no_eff = self.link(x, snr_db, batch.link_seed(snr_db), interference)  # -> [B, U, S]
-        received = self.codec.from_symbols(np.asarray(x_hat))  # -> [B, N, D]
+        received = self.codec.from_symbols(self._combined(x_hat, no_eff))  # -> [B, N, D]
         predictions = self._predict(received, keep, np.full(len(keep), snr_db, np.float32))
         return {"predictions": predictions, "x": x, "x_hat": np.asarray(x_hat), "no_eff": np.asarray(no_eff)}
+
+    def _symbols(self, features: np.ndarray) -> np.ndarray:
+        """All copies of the features as symbols ``[B, U, S]``."""
+        return np.tile(self.codec.to_symbols(features, self.settings.num_streams), (1, self.copies, 1))
+
+    def _combined(self, x_hat: Tensor, no_eff: Tensor) -> np.ndarray:
+        """The mean of the copies ``[B, U, S]``, weighed by their noise: maximum ratio combining."""
+        if self.copies == 1:
+            return np.asarray(x_hat)
+        shape = (len(x_hat), self.copies, self.uses_per_copy, self.settings.num_streams)
+        weight = 1.0 / np.asarray(no_eff).reshape(shape)
+        return (np.asarray(x_hat).reshape(shape) * weight).sum(axis=1) / weight.sum(axis=1)
 
     def counts(self, batch: Batch, outputs: dict[str, Any]) -> dict[str, int]:
         """Counts of the task alone: no bit is sent."""
@@ -110,7 +149,7 @@ class JsccScheme:
 
     def budget(self, images: np.ndarray) -> Budget:
         """Two features to a symbol, the same for every image; nothing is coded."""
-        symbols = self.codec.payload_length / 2
+        symbols = self.link.mimo.num_uses * self.settings.num_streams
         nothing = dict.fromkeys(("payload_bits", "side_bits", "crc_bits", "padding_bits", "coded_bits"), 0.0)
         return Budget(
             **nothing, symbols=symbols, channel_uses=symbols / self.settings.num_streams, uncoded_symbols=symbols
@@ -132,9 +171,13 @@ class JsccScheme:
 
     def air_surface(self, batch: Batch, snr_db: float) -> AirSurface:
         """The received symbols, and the task's loss through the equaliser and the decoder: an exact gradient."""
+        if self.copies > 1:
+            raise UserError(
+                f"over-the-air attack on {self.name!r} with link.channel_uses = {self.settings.channel_uses}: the gradient is "
+                "written for one copy of the symbols; take fewer uses"
+            )
         keep, features = self._source(batch)
-        x = self.codec.to_symbols(features, self.settings.num_streams)
-        y, w = self.link.received(x, snr_db, batch.link_seed(snr_db))
+        y, w = self.link.received(self._symbols(features), snr_db, batch.link_seed(snr_db))
         codec, task_loss = self.codec, air_loss(self)
 
         def loss(

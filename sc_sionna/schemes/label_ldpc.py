@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -11,7 +12,7 @@ from pydantic import Field
 from sc_sionna.attacks.victim import CodecVictim, Victim
 from sc_sionna.core.errors import UserError
 from sc_sionna.phy.budget import Budget, digital_budget
-from sc_sionna.phy.framing import MIN_K
+from sc_sionna.phy.framing import MIN_K, Framing
 from sc_sionna.phy.link import DigitalLink
 from sc_sionna.schemes.base import (
     SOURCE,
@@ -43,8 +44,8 @@ class LabelLdpcScheme:
     """image → ViT → class → ceil(log2 C) bits → one short block, repeated → link → class.
 
     Any link for classification has to answer this scheme: it sends nothing but the answer, over QPSK at rate 1/5, the
-    strongest code that the standard has, and spends more channel uses on repeating the block. The total transmit power is
-    that of every other scheme. A class that does not exist, or a bit that nothing decides, is *undecodable*; class 0 is
+    strongest code that the standard has, and spends more channel uses on repeating the block, as often as it fits where
+    ``link.channel_uses`` is set. The total transmit power is that of every other scheme. A class that does not exist, or a bit that nothing decides, is *undecodable*; class 0 is
     then the answer. It can serve no other task, and it leaves the whole network at the transmitter.
 
     Raises
@@ -69,9 +70,20 @@ class LabelLdpcScheme:
             raise UserError(f"{name}: sends classes, which the task {s.task!r} does not have; leave it out")
         self.num_bits = max(1, (s.num_classes - 1).bit_length())
         self.block_bits = max(self.num_bits, MIN_K)  # the standard has no shorter block; the rest are zeros
-        own = {"num_streams": settings.num_streams, "modulation": "qpsk", "coded": True, "coderate": 0.2, "crc": "none"}
-        copies = settings.repetitions
-        self.link = DigitalLink(link.with_(**own), copies * self.block_bits, least_blocks=copies)
+        self._connect(link)
+
+    def _connect(self, link: LinkSettings) -> None:
+        """Build the link with as many copies of the block as were asked for, or as fit."""
+        own = {"num_streams": self.settings.num_streams, "modulation": "qpsk", "coded": True, "coderate": 0.2}
+        link = link.with_(**own, crc="none", adaptation="none")
+        self.copies = self.settings.repetitions
+        if link.channel_uses is not None:
+            most = link.channel_uses // Framing(self.block_bits, link.with_(channel_uses=None)).num_channel_uses
+            whole = [copies for copies in range(1, most + 1) if link.channel_uses % copies == 0]
+            if not whole:
+                raise UserError(f"link.channel_uses = {link.channel_uses}: the class alone takes more; take more uses")
+            self.copies = whole[-1]
+        self.link = DigitalLink(link, self.copies * self.block_bits, least_blocks=self.copies)
         self._sent: dict[BatchKey, np.ndarray] = {}
 
     @classmethod
@@ -79,6 +91,16 @@ class LabelLdpcScheme:
         """The scheme with the stored ViT, protected as ``spec`` sets."""
         settings = LabelSettings(**spec.overrides.get(SOURCE, {}))
         return cls(spec.label, surroundings.codec(spec), surroundings.link, settings)
+
+    def on(self, link: LinkSettings) -> LabelLdpcScheme:
+        """The same ViT over another link."""
+        other = copy.copy(self)
+        other._connect(link)
+        return other
+
+    def wanted_bits(self) -> int:
+        """One block, whatever the link could carry."""
+        return self.block_bits
 
     def forget(self) -> None:
         """Drop the classes of the batches so far."""
@@ -98,7 +120,7 @@ class LabelLdpcScheme:
     def transmit(self, batch: Batch, snr_db: float, interference: np.ndarray | None = None) -> dict[str, Any]:
         """``predictions`` and ``undecodable`` [B], the block's bits as sent and as received, and the link's output."""
         bits = self._bits(self.error_free_predictions(batch, snr_db))  # -> [B, block]
-        copies = self.settings.repetitions
+        copies = self.copies
         link = self.link(np.tile(bits, copies), snr_db, batch.link_seed(snr_db), interference=interference)
         llr = np.asarray(link.llr).reshape(len(bits), copies, -1).sum(axis=1)  # every copy is of the same block
         decoded = self.link.receiver(llr)
@@ -141,7 +163,7 @@ class LabelLdpcScheme:
     def air_surface(self, batch: Batch, snr_db: float) -> AirSurface:
         """Signals of all copies; the loss only says that it has no gradient."""
         bits = self._bits(self.error_free_predictions(batch, snr_db))
-        y, _, _ = self.link.received(np.tile(bits, self.settings.repetitions), snr_db, batch.link_seed(snr_db))
+        y, _, _ = self.link.received(np.tile(bits, self.copies), snr_db, batch.link_seed(snr_db))
         y = np.asarray(y).reshape(len(bits), -1, y.shape[-1])
 
         def loss(*_: Any) -> Any:

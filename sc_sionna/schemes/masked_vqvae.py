@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -15,6 +16,7 @@ from sc_sionna.core.backend import compile_function
 from sc_sionna.core.errors import UserError
 from sc_sionna.core.tensor import Tensor
 from sc_sionna.phy.budget import Budget, digital_budget
+from sc_sionna.phy.framing import room_bits
 from sc_sionna.phy.link import DigitalLink
 from sc_sionna.phy.soft import SoftReceiver
 from sc_sionna.schemes.base import (
@@ -28,7 +30,6 @@ from sc_sionna.schemes.base import (
     Predictor,
     Surroundings,
     air_loss,
-    draws_masks,
 )
 from sc_sionna.semantic.codec import SemanticCodec, make_masking
 from sc_sionna.settings import LinkSettings
@@ -44,11 +45,11 @@ RELAXATIONS: tuple[Relaxation, ...] = ("straight-through", "soft", "unquantised"
 
 @dataclass(frozen=True)
 class Sent:
-    """What leaves the semantic transmitter for a batch; ``chosen`` are optional inputs of the receiver, side information."""
+    """What the semantic transmitter knows of a batch; ``chosen`` are optional inputs of the receiver, side information."""
 
     keep: np.ndarray  # int32 [B, N]
     indices: np.ndarray  # int32 [B, N]
-    bits: np.ndarray  # int32 [B, N·m]
+    order: np.ndarray  # int64 [B, M], the places of the M indices that are sent, in that order
     chosen: dict[str, np.ndarray]  # sent_mask, representatives
 
 
@@ -58,6 +59,14 @@ class MaskedVqvaeScheme:
     ``decoding="soft"`` puts posterior-mean codebook vectors from the decoder's soft output in place of hard indices.
     Features that importance or similarity leaves out travel as padding of the fixed-length code block and are not read;
     the budget counts the mean number of features sent, and the side information that says which, taken as error-free.
+
+    Where ``link.channel_uses`` is set, as many indices are sent as these uses hold at the link's rate: of fewer kept patches
+    than the codec was trained with a part, drawn anew for every image by both ends; more patches are kept where there is
+    room.
+
+    Raises
+    ------
+    UserError where the channel uses hold no index, and for thresholds by image together with them.
     """
 
     gradient: ClassVar[Gradient] = "straight-through"
@@ -69,17 +78,49 @@ class MaskedVqvaeScheme:
     def __init__(self, name: str, codec: SemanticCodec, link: LinkSettings, decoding: Decoding = "hard") -> None:
         codebook = codec.codebook
         assert codebook is not None
-        self.name, self.codec, self.settings, self.decoding = name, codec, link, decoding
+        self.name, self.codec, self.decoding = name, codec, decoding
         self.mapper = codec.index_mapper
-        self.masking = make_masking(codec.settings, codec.candidate_positions())
-        self.link = DigitalLink(link, codec.payload_length)
         self._encode = compile_function(codec.source)
         self.task = make_task(codec.settings)
         self._predict = Predictor(self.task, lambda indices, *rest: codec.decode(codebook.decode(indices), *rest))
         self._predict_soft = Predictor(self.task, lambda llr, *rest: codec.decode(codebook.posterior_mean(llr), *rest))
+        self._connect(link)
+
+    def _connect(self, link: LinkSettings) -> None:
+        """Choose how many indices the link carries, and build it."""
+        self.settings = link
+        s, candidates = self.codec.settings, self.codec.candidate_positions()
+        self.num_sent = self.codec.num_kept
+        if link.channel_uses is not None:
+            if s.importance.threshold or s.similarity.threshold is not None:
+                raise UserError(
+                    f"link.channel_uses = {link.channel_uses}: a threshold sends another number of features for every image; "
+                    "leave importance.threshold and similarity.threshold out"
+                )
+            room = room_bits(link)
+            self.num_sent = min(room // self.mapper.bits_per_index, len(candidates))
+            if self.num_sent == 0:
+                raise UserError(
+                    f"link.channel_uses = {link.channel_uses}: hold {room} bits, and one index has "
+                    f"{self.mapper.bits_per_index}; take more uses"
+                )
+        self.num_kept = max(self.num_sent, self.codec.num_kept)
+        kept = s if self.num_kept == self.codec.num_kept else s.with_(masking={"ratio": 1 - self.num_kept / s.num_patches})
+        self.masking = make_masking(kept, candidates)
+        self.link = DigitalLink(link, self.num_sent * self.mapper.bits_per_index)
         self._soft_receiver: SoftReceiver | None = None
         self._sent: dict[tuple[BatchKey, float], Sent] = {}
         self._error_free: dict[tuple[BatchKey, float], np.ndarray] = {}
+
+    def on(self, link: LinkSettings) -> MaskedVqvaeScheme:
+        """The same codec over another link."""
+        other = copy.copy(self)
+        other._connect(link)
+        return other
+
+    def wanted_bits(self) -> int:
+        """All that the scheme could ever send of an image: the index of every patch."""
+        return len(self.codec.candidate_positions()) * self.mapper.bits_per_index
 
     @classmethod
     def build(cls, spec: SchemeSpec, surroundings: Surroundings) -> MaskedVqvaeScheme:
@@ -89,7 +130,7 @@ class MaskedVqvaeScheme:
     @property
     def random(self) -> bool:
         """Whether the kept patches are drawn; errors on the air are no part of the pass."""
-        return draws_masks(self.codec)
+        return self.num_sent < len(self.codec.candidate_positions())
 
     def forget(self) -> None:
         """Drop indices and error-free predictions of the batches so far."""
@@ -106,11 +147,17 @@ class MaskedVqvaeScheme:
             outputs = self._encode(batch.images, keep, np.full(len(keep), told, np.float32))
             indices = np.asarray(outputs["indices"])
             chosen = {name: np.asarray(outputs[name]) for name in ("sent_mask", "representatives") if name in outputs}
-            self._sent[key] = Sent(keep, indices, np.asarray(self.mapper.to_bits(indices)), chosen)
+            order = np.broadcast_to(np.arange(indices.shape[1]), indices.shape)
+            if self.num_sent < self.num_kept:
+                order = rng.generator(batch.run_seed, "order", batch.index).permuted(order, axis=1)
+                arrive = np.zeros(indices.shape, bool)
+                np.put_along_axis(arrive, order[:, : self.num_sent], True, axis=1)
+                chosen["sent_mask"] = arrive & chosen.get("sent_mask", True)
+            self._sent[key] = Sent(keep, indices, order[:, : self.num_sent], chosen)
         return self._sent[key]
 
     def _classify(self, sent: Sent, rows: np.ndarray, received: np.ndarray, snr_db: float) -> np.ndarray:
-        """Predictions for some rows of a batch from their received indices ``[M, N]`` or LLRs ``[M, N·m]``."""
+        """Predictions for some rows of a batch from their received indices ``[R, N]`` or LLRs ``[R, N·m]``."""
         snr = np.full(len(rows), snr_db, np.float32)
         if "representatives" in sent.chosen and self.decoding == "hard":
             received = np.take_along_axis(received, sent.chosen["representatives"][rows], axis=1)
@@ -129,27 +176,44 @@ class MaskedVqvaeScheme:
 
     def transmit(self, batch: Batch, snr_db: float, interference: np.ndarray | None = None) -> dict[str, Any]:
         """Send the bits of the indices, and classify from the received ones; only damaged images are decoded anew."""
-        sent = self._source(batch, snr_db)  # images -> [B, N] -> [B, N·m]
-        received = self.link(sent.bits, snr_db, batch.link_seed(snr_db), interference=interference)  # -> [B, N·m]
-        received_indices = np.asarray(self.mapper.to_indices(received.bits))  # -> [B, N]
+        sent = self._source(batch, snr_db)  # images -> [B, N]
+        indices = np.take_along_axis(sent.indices, sent.order, axis=1)  # -> [B, M]
+        bits = self._bits(sent)  # -> [B, M·m]
+        received = self.link(bits, snr_db, batch.link_seed(snr_db), interference=interference)  # -> [B, M·m]
+        received_indices = np.asarray(self.mapper.to_indices(received.bits))  # -> [B, M]
         predictions = self.error_free_predictions(batch, snr_db).copy()  # -> [B]
         # the error-free outcome stays only where the sent bits were received, and not taken for zeros by default
-        damaged = np.flatnonzero((received.bits != sent.bits).any(axis=1) | received.erased.any(axis=1))
+        damaged = np.flatnonzero((received.bits != bits).any(axis=1) | received.erased.any(axis=1))
         if len(damaged):
-            arrived = received_indices if self.decoding == "hard" else self._llr(received.llr, len(sent.keep))
+            if self.decoding == "hard":
+                arrived = self._placed(received_indices, sent)
+            else:
+                llr = self._llr(received.llr, len(sent.keep)).reshape(*received_indices.shape, -1)
+                arrived = self._placed(llr, sent).reshape(len(llr), -1)
             predictions[damaged] = self._classify(sent, damaged, arrived[damaged], snr_db)
         return {
             "predictions": predictions,
-            "bits": sent.bits,
+            "bits": bits,
             "received_bits": received.bits,
-            "indices": sent.indices,
+            "indices": indices,
             "received_indices": received_indices,
             "erased_blocks": received.erased,
             "link": received,
         }
 
+    def _bits(self, sent: Sent) -> np.ndarray:
+        """The bits that are sent, int32 ``[B, M·m]``."""
+        return np.asarray(self.mapper.to_bits(np.take_along_axis(sent.indices, sent.order, axis=1)))
+
+    @staticmethod
+    def _placed(received: np.ndarray, sent: Sent) -> np.ndarray:
+        """What arrived of the M sent indices ``[B, M, ...]`` at their places among all ``[B, N, ...]``, zeros elsewhere."""
+        whole = np.zeros((*sent.indices.shape, *received.shape[2:]), received.dtype)
+        whole[np.arange(len(whole))[:, None], sent.order] = received
+        return whole
+
     def _llr(self, llr: Tensor, batch_size: int) -> np.ndarray:
-        """LLRs of the payload bits ``[B, N·m]`` after decoding."""
+        """LLRs of the payload bits ``[B, M·m]`` after decoding."""
         framing = self.link.framing
         decoded = self.link.receiver.soft(llr)[:, : framing.block_payload_bits]
         return framing.to_payload(decoded.reshape(batch_size, framing.num_blocks, -1))
@@ -187,6 +251,11 @@ class MaskedVqvaeScheme:
     def adaptive_victims(self, snr_db: float, cache_dir: Path) -> dict[str, Victim]:
         """The codec once for each relaxation of the quantiser, with bit errors as measured on the link at ``snr_db``."""
         payload = self.codec.payload_length
+        if self.num_sent != self.codec.num_kept:
+            raise UserError(
+                f"link.channel_uses = {self.settings.channel_uses}: the adaptive suite attacks a codec that sends all its "
+                "features; leave channel_uses out"
+            )
         ensure_calibration(self.settings, payload, [snr_db], cache_dir)
         channel = load_calibrated(self.settings, payload, snr_db, cache_dir)
         return {
@@ -204,7 +273,7 @@ class MaskedVqvaeScheme:
         receiver, codec, codebook = self._soft_receiver, self.codec, self.codec.codebook
         assert codebook is not None
         sent = self._source(batch, snr_db)
-        y, w, no_eff = self.link.received(sent.bits, snr_db, batch.link_seed(snr_db))
+        y, w, no_eff = self.link.received(self._bits(sent), snr_db, batch.link_seed(snr_db))
 
         task_loss = air_loss(self)
 
@@ -217,4 +286,5 @@ class MaskedVqvaeScheme:
 
         snr = np.full(len(sent.keep), snr_db, np.float32)
         received = ops.convert_to_numpy(y).reshape(len(sent.keep), -1, y.shape[-1])
-        return AirSurface(received, loss, (w, no_eff, batch.labels, sent.keep, snr, batch.images))
+        keep = np.take_along_axis(sent.keep, sent.order, axis=1)  # the receiver knows no other
+        return AirSurface(received, loss, (w, no_eff, batch.labels, keep, snr, batch.images))

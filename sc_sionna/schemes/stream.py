@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
@@ -12,6 +13,7 @@ from sc_sionna.attacks.victim import Victim
 from sc_sionna.core.errors import UserError
 from sc_sionna.data.common import to_float
 from sc_sionna.phy.budget import Budget
+from sc_sionna.phy.framing import room_bits
 from sc_sionna.phy.stream_link import StreamLink
 from sc_sionna.schemes.base import (
     SOURCE,
@@ -24,6 +26,7 @@ from sc_sionna.schemes.base import (
     Surroundings,
 )
 from sc_sionna.schemes.codecs import AvifCodec, PixelsCodec, SourceCodec, WebpCodec
+from sc_sionna.schemes.codecs.fitted import FittedCodec, Ladders
 from sc_sionna.semantic.codec import SemanticCodec
 from sc_sionna.settings import LinkSettings
 from sc_sionna.sweep.metrics import clustered
@@ -35,10 +38,11 @@ LENGTH_BITS = 16  # of the header's length field, in bytes
 
 
 class Encoded(NamedTuple):
-    """A batch at the transmitter: a stream of bits per image, and the answer ``[B, ...]`` where it arrives."""
+    """A batch at the transmitter: a stream of bits per image, the answer ``[B, ...]`` where it arrives, and which say nothing."""
 
     streams: list[np.ndarray]
     error_free: np.ndarray
+    empty: np.ndarray
 
 
 def changeable_of(codec: type[SourceCodec]) -> tuple[str, ...]:
@@ -52,6 +56,10 @@ class StreamScheme:
     Everything that both ends can compute beforehand is not sent, and the blocks divide the stream's own length. A stream
     whose header or any block fails its check, or that is no picture of the codec, is *undecodable*: the mean training image
     is shown. One with wrong bits that every check accepts is *undetected*: what its bits decode to is shown.
+
+    Where ``link.channel_uses`` is set, the codec fills what these uses hold at the link's rate, see
+    :class:`~sc_sionna.schemes.codecs.fitted.FittedCodec`; of a picture for which no setting fits nothing is sent, the mean
+    training image is shown, and it is counted.
 
     A scheme of the user's own sets ``codec_class`` and ``changeable`` in a subclass. The ViT is that of ``weights_of``.
     """
@@ -78,14 +86,28 @@ class StreamScheme:
                 f"link.coded = False: {name} sends code blocks, each with its CRC; set link.coded = true, or compare "
                 "schemes without streams"
             )
-        self.name, self.codec, self.classifier, self._make_mean_image = name, codec, classifier, mean_image
-        settings = link.with_(crc=codec.settings.crc, max_block_bits=codec.settings.max_block_bits)
-        fixed = codec.num_bits
-        self.link = StreamLink(settings, 0 if fixed else LENGTH_BITS, fixed_bits=fixed)
+        self.name, self.classifier, self._make_mean_image = name, classifier, mean_image
+        self._source_codec, self._ladders = codec, Ladders(type(codec), codec.settings, codec.image_size)
+        self._connect(link)
         self._predict = PicturePredictor(classifier)
         self.task = self._predict.task
-        self._sent: dict[BatchKey, Encoded] = {}
         self._mean_answer: np.ndarray | None = None
+
+    def _connect(self, link: LinkSettings) -> None:
+        """Build the link, and let the codec fill it where its channel uses are given."""
+        own = self._source_codec.settings
+        settings = link.with_(crc=own.crc, max_block_bits=own.max_block_bits, adaptation="none")
+        filled = link.channel_uses is not None
+        self.codec = FittedCodec(self._ladders, room_bits(settings)) if filled else self._source_codec
+        fixed = self.codec.num_bits
+        self.link = StreamLink(settings, 0 if fixed else LENGTH_BITS, fixed_bits=fixed)
+        self._sent: dict[BatchKey, Encoded] = {}
+
+    def on(self, link: LinkSettings) -> StreamScheme:
+        """The same source codec and ViT over another link."""
+        other = copy.copy(self)
+        other._connect(link)
+        return other
 
     @classmethod
     def build(cls, spec: SchemeSpec, surroundings: Surroundings) -> StreamScheme:
@@ -109,10 +131,14 @@ class StreamScheme:
         if batch.key not in self._sent:
             pixels = np.round(batch.images * 255.0).astype(np.uint8)
             streams = [self.codec.encode(image) for image in pixels]
-            pictures = [self.codec.decode(bits) for bits in streams]
+            empty = np.array([isinstance(self.codec, FittedCodec) and self.codec.says_nothing(s) for s in streams])
+            pictures = [pixels[0] if nothing else self.codec.decode(s) for s, nothing in zip(streams, empty, strict=True)]
             if any(picture is None for picture in pictures):
                 raise UserError(f"{self.name}: its codec cannot read a picture that it wrote itself; mend the codec")
-            self._sent[batch.key] = Encoded(streams, self._predict(to_float(np.stack(pictures))))  # type: ignore[arg-type]
+            answers = self._predict(to_float(np.stack(pictures)))  # type: ignore[arg-type]
+            if empty.any():
+                answers[empty] = self._mean()
+            self._sent[batch.key] = Encoded(streams, answers, empty)
         return self._sent[batch.key]
 
     def error_free_predictions(self, batch: Batch, snr_db: float) -> np.ndarray:
@@ -121,7 +147,7 @@ class StreamScheme:
 
     def transmit(self, batch: Batch, snr_db: float, interference: np.ndarray | None = None) -> dict[str, Any]:
         """``predictions``, ``undecodable`` and ``undetected`` [B], and the link's output."""
-        streams, error_free = self._source(batch)
+        streams, error_free, empty = self._source(batch)
         received = self.link(streams, snr_db, batch.link_seed(snr_db), interference)
         predictions = error_free.copy()
         undetected = received.accepted & ~received.error_free
@@ -134,7 +160,13 @@ class StreamScheme:
                 predictions[row] = self._predict(to_float(picture[None]))[0]
         if undecodable.any():
             predictions[undecodable] = self._mean()
-        return {"predictions": predictions, "undecodable": undecodable, "undetected": undetected, "link": received}
+        return {
+            "predictions": predictions,
+            "undecodable": undecodable,
+            "undetected": undetected,
+            "empty": empty,
+            "link": received,
+        }
 
     def counts(self, batch: Batch, outputs: dict[str, Any]) -> dict[str, int]:
         """The task's counts; bits and blocks, the header's block among them; lost and wrongly accepted streams."""
@@ -147,10 +179,13 @@ class StreamScheme:
             **clustered("block_errors", link.block_errors),
             "undecodable": int(outputs["undecodable"].sum()),
             "undetected": int(outputs["undetected"].sum()),
+            **({"empty": int(outputs["empty"].sum())} if isinstance(self.codec, FittedCodec) else {}),
         }
 
     def budget(self, images: np.ndarray) -> Budget:
         """The mean cost of the images' streams, header and CRC included."""
+        if self.codec.num_bits is not None:
+            return self.link.budget(self.codec.num_bits)
         costs = [self.link.budget(len(self.codec.encode(image))) for image in images]
         return Budget(**{name: float(np.mean([getattr(cost, name) for cost in costs])) for name in Budget.model_fields})
 

@@ -29,6 +29,17 @@ class LinkSettings(Settings):
     max_block_bits: int = Field(
         3840, ge=24, le=8448, description="the most information bits, CRC included, of one code block; at most 8448"
     )
+    channel_uses: int | None = Field(
+        None, ge=1, le=65536, description="the channel uses that every image fills; null for what its payload takes"
+    )
+    adaptation: Literal["none", "rank", "mcs"] = Field(
+        "none",
+        description="what the transmitter adapts to the SNR at a fixed number of channel uses: nothing, the number of "
+        "streams, or streams, modulation and code rate",
+    )
+    target_bler: float = Field(
+        0.01, ge=1e-3, le=0.5, description="the block error rate that an adaptive link stays below where it can"
+    )
     precoder: PluginName = Field("svd", description="'svd', 'dft', or module:Class")
     channel: PluginName = Field("rayleigh", description="'rayleigh', 'awgn', or module:Class")
     normalize_channel: bool = Field(
@@ -57,6 +68,10 @@ class LinkSettings(Settings):
     def _check(self) -> LinkSettings:
         if isinstance(self.coherence, int) and self.coherence < 1:
             raise ValueError(f"coherence = {self.coherence}: a number of channel uses is at least 1, or name 'image'")
+        if self.adaptation != "none" and self.channel_uses is None:
+            raise ValueError(
+                f"adaptation = {self.adaptation!r}: modes are compared at equal channel uses; set channel_uses, 32 for example"
+            )
         if self.num_streams > self.num_tx_ant:
             raise ValueError(
                 f"num_streams = {self.num_streams}: {self.num_tx_ant} transmit antennas send at most as many streams; "

@@ -22,7 +22,7 @@ Z95 = 1.959963984540054
 LARGEST = 2**63
 # The names that are a part of others; X_errors is a part of Xs
 OF = {
-    "correct": "images", "undecodable": "images", "undetected": "images", "index_errors": "indices",
+    "correct": "images", "undecodable": "images", "undetected": "images", "empty": "images", "index_errors": "indices",
     "draws_correct": "draws",
 }  # fmt: skip
 

@@ -30,14 +30,17 @@ from sc_sionna.training.calibration_file import locked_calibration, read_calibra
 CALIBRATION_DIR = Path(__file__).parent / "calibration"
 NUM_QUANTILES = 257
 # What only matters to longer payloads. The decoder counts: the bits of a block that neither decodes differ between them.
-_IRRELEVANT = ("max_block_bits",)
+_IRRELEVANT = ("max_block_bits", "adaptation", "target_bler")
+# Settings that are younger than the calibrations that are shipped, which are those of the defaults
+_LATER = ("normalize_channel", "channel_uses")
 
 
 def calibration_key(link: LinkSettings, payload_bits: int) -> str:
     """Name of a calibration: a hash of the link's settings, the payload and the source of plug-ins in the link."""
     relevant = {k: v for k, v in link.model_dump().items() if k not in _IRRELEVANT}
-    if not link.normalize_channel:  # the calibrations that are shipped are older than this setting
-        del relevant["normalize_channel"]
+    for name in _LATER:
+        if relevant[name] == LinkSettings.model_fields[name].default:
+            del relevant[name]
     own = code_identity([], [link])["plugins"]
     return settings_hash({"link": relevant, "payload_bits": payload_bits, **({"plugins": own} if own else {})})[:16]
 

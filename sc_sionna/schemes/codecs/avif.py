@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cached_property
+from typing import Any
 
 from pydantic import Field
 
@@ -29,6 +30,11 @@ class AvifCodec(ContainerCodec):
 
     FORMAT = "AVIF"
     Settings = AvifSettings
+
+    @classmethod
+    def ladders(cls, settings: Any, image_size: int) -> list[list[Any]]:
+        """Qualities from fine to coarse, few of them: each takes milliseconds a picture."""
+        return [[settings.with_(quality=q) for q in (80, 60, 45, 30, 20, 10, 1)]]
 
     def options(self) -> dict[str, object]:
         """The slowest and best search, in one thread, so that equal images give equal bits."""

@@ -46,6 +46,11 @@ class SourceCodec(ABC):
     def __init__(self, settings: Any, image_size: int) -> None:
         self.settings, self.image_size = settings, image_size
 
+    @classmethod
+    def ladders(cls, settings: Any, image_size: int) -> list[list[Any]]:
+        """Settings among which a number of bits chooses, each list from fine to coarse; those given alone if nothing is said."""
+        return [[settings]]
+
     @abstractmethod
     def encode(self, pixels: np.ndarray) -> np.ndarray:
         """Image uint8 ``[H, H, 3]`` to bits uint8 ``[L]`` of 0 and 1."""

@@ -18,6 +18,7 @@ from pydantic import Field, model_validator
 from sc_sionna.schemes.codecs.base import ContainerCodec, SourceSettings, black, read_image
 
 END = b"\xff\xd9"  # end of image, the last marker of every file
+QUALITIES = (95, 85, 75, 60, 50, 40, 30, 25, 20, 15, 10, 7, 5, 3, 2, 1)
 
 
 class JpegSettings(SourceSettings):
@@ -64,6 +65,11 @@ class JpegCodec(ContainerCodec):
 
     FORMAT = "JPEG"
     Settings = JpegSettings
+
+    @classmethod
+    def ladders(cls, settings: Any, image_size: int) -> list[list[Any]]:
+        """Every quality at full size, and at half size."""
+        return [[settings.with_(quality=q, halved=halved) for q in QUALITIES] for halved in (False, True)]
 
     @property
     def coded_size(self) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from PIL import Image
@@ -10,6 +10,9 @@ from pydantic import Field
 
 from sc_sionna.core.errors import UserError
 from sc_sionna.schemes.codecs.base import SourceCodec, SourceSettings
+
+
+SIDES = (32, 28, 24, 20, 18, 16, 14, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1)
 
 
 class PixelsSettings(SourceSettings):
@@ -27,6 +30,15 @@ class PixelsCodec(SourceCodec):
     """
 
     Settings = PixelsSettings
+
+    @classmethod
+    def ladders(cls, settings: Any, image_size: int) -> list[list[Any]]:
+        """At every depth, grey and in colour, thumbnails from large to small."""
+        return [
+            [settings.with_(side=side, depth=depth, colour=colour) for side in SIDES if side <= image_size]
+            for colour in ("grey", "rgb")
+            for depth in range(1, 9)
+        ]
 
     def __init__(self, settings: PixelsSettings, image_size: int) -> None:
         super().__init__(settings, image_size)

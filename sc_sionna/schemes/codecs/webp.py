@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from pydantic import Field
 
 from sc_sionna.schemes.codecs.base import ContainerCodec, SourceSettings
@@ -22,6 +24,11 @@ class WebpCodec(ContainerCodec):
 
     FORMAT = "WEBP"
     Settings = WebpSettings
+
+    @classmethod
+    def ladders(cls, settings: Any, image_size: int) -> list[list[Any]]:
+        """Qualities from fine to coarse."""
+        return [[settings.with_(quality=q) for q in (95, 80, 65, 50, 35, 25, 15, 8, 4, 1)]]
 
     def options(self) -> dict[str, int]:
         """The slowest and best search."""

@@ -130,19 +130,20 @@ def fill(settings: LinkSettings, num_uses: int, least_blocks: int = 1) -> tuple[
         if n <= settings.crc_bits:
             raise UserError(f"num_channel_uses = {num_uses}: {settings.crc} fills them; take more uses")
         return 1, n, n
-    for num_blocks in (d for d in range(least_blocks, num_uses + 1) if num_uses % d == 0):
+    shortest, longest = max(MIN_K, settings.crc_bits + 1), settings.max_block_bits
+    fewest = max(least_blocks, ceil(num_uses * bits_per_use * settings.coderate / longest))
+    for num_blocks in range(fewest, 3 * fewest + 1):  # more would be far shorter than they need be
+        if num_uses % num_blocks:
+            continue
         n = num_uses // num_blocks * bits_per_use
         k = max(floor(round(n * settings.coderate, 6)), ceil(n * MIN_RATE[0] / MIN_RATE[1]))
-        below_third = 3 * k < n
-        if k <= (min(settings.max_block_bits, MAX_K_BELOW_THIRD) if below_third else settings.max_block_bits):
-            break
-    if k > settings.max_block_bits or k < max(MIN_K, settings.crc_bits + 1):
-        raise UserError(
-            f"num_channel_uses = {num_uses}: {n} coded bits a block at rate {settings.coderate:.3g} hold {k} information "
-            f"bits, and a block has {max(MIN_K, settings.crc_bits + 1)} to {settings.max_block_bits}; take another number "
-            "of uses, rate or max_block_bits"
-        )
-    return num_blocks, k, n
+        if shortest <= k <= (min(longest, MAX_K_BELOW_THIRD) if 3 * k < n else longest):
+            return num_blocks, k, n
+    raise UserError(
+        f"num_channel_uses = {num_uses}: {num_uses * bits_per_use} coded bits at rate {settings.coderate:.3g} are not "
+        f"{fewest} to {3 * fewest} equal blocks of {shortest} to {longest} information bits; take another number of uses, "
+        "rate or max_block_bits"
+    )
 
 
 def room_bits(settings: LinkSettings) -> int:

@@ -20,6 +20,7 @@ from sc_sionna.experiments.noise import SemanticNoise
 from sc_sionna.figures.curves import plot_task_vs_snr
 from sc_sionna.phy.channels import make_channel
 from sc_sionna.schemes import Batch, Scheme, Spec, describe_scheme, make_scheme, specs
+from sc_sionna.schemes.adaptive import AdaptiveScheme
 from sc_sionna.settings import LARGEST, Decibel, LinkSettings, Settings
 from sc_sionna.sweep import Outcome, Point, Record, StopRule
 from sc_sionna.sweep.metrics import merge
@@ -194,9 +195,11 @@ class AccuracyExperiment(Experiment):
         return self._schemes[label]
 
     def prepare(self) -> None:
-        """Build every scheme with its weights."""
+        """Build every scheme with its weights, an adaptive one in all its modes."""
         for label in self.specs:
-            self.scheme(label)
+            scheme = self.scheme(label)
+            if isinstance(scheme, AdaptiveScheme):
+                scheme.prepare(self.settings.snr_db)
 
     def _train(self) -> Images:
         return load(self.settings.dataset, "train", self.data_dir, self.codec.image_size)
@@ -245,11 +248,18 @@ class AccuracyExperiment(Experiment):
             "chance": self.task.chance,
             "error_free_accuracy": {label: self.error_free(label) for label in self.specs},
         }
+        if self.settings.link.adaptation != "none":
+            notes["modes"] = {label: self._modes(label) for label in self.specs}
         if self.threats:
             notes["attacker_knows"] = {label: threat.knowledge for label, threat in self.threats.items()}
             notes["backward_pass"] = {label: spec.scheme_class.gradient for label, spec in self.specs.items()}
             notes["realised_ssnr_db"] = self._realised_ssnr_db()
         return notes | (self.more_notes(self) if self.more_notes else {})
+
+    def _modes(self, label: str) -> dict[str, str]:
+        """The mode that a scheme's link chose, by SNR."""
+        scheme = self.scheme(label)
+        return {f"{snr:g}": str(scheme.mode(snr)) for snr in self.settings.snr_db if isinstance(scheme, AdaptiveScheme)}
 
     def _realised_ssnr_db(self) -> dict[str, dict[str, float]]:
         """By threat over the air and scheme; the same whether the sweep was resumed or not."""

@@ -27,8 +27,8 @@ class Framing:
     """Lengths of one payload's transmission.
 
     least_blocks : into how many blocks the payload is divided at least, whatever would fit into one
-    num_channel_uses : what the transmission fills exactly; None for the settings' ``channel_uses``, and where that is None too
-        for what the payload takes at the nominal rate
+    num_channel_uses : what the transmission fills exactly; None for the settings' ``channel_uses``, and where that is None
+        too for what the payload takes at the nominal rate
 
     Attributes
     ----------

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from sc_sionna.core.errors import UserError
+from sc_sionna.schemes.adaptive import AdaptiveScheme
 from sc_sionna.schemes.base import Decoding, Scheme, Surroundings
 from sc_sionna.schemes.spec import SCHEME_NAMES, SchemeSpec, as_spec
 from sc_sionna.semantic.codec import SemanticCodec
@@ -97,4 +98,5 @@ def make_scheme(
         An unknown scheme, settings that it cannot have, and weights that are missing or altered.
     """
     spec = as_spec(scheme)
-    return spec.scheme_class.build(spec, Surroundings(preset, link, mean_image, weights, decoding))
+    made: Scheme = spec.scheme_class.build(spec, Surroundings(preset, link, mean_image, weights, decoding))
+    return made if link.adaptation == "none" else AdaptiveScheme(made, link)

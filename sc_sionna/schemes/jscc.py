@@ -72,8 +72,8 @@ class JsccScheme:
             self.num_sent, self.copies = min(kept, room) // whole_uses * whole_uses, max(1, room // kept)
         if self.num_sent == 0 or self.num_sent % whole_uses:
             raise UserError(
-                f"link.num_streams = {link.num_streams}: {self.codec.payload_length // 2} symbols per image do not fill whole "
-                "channel uses, or more than there are; choose a divisor, or more channel_uses"
+                f"link.num_streams = {link.num_streams}: {self.codec.payload_length // 2} symbols per image do not fill "
+                "whole channel uses, or more than there are; choose a divisor, or more channel_uses"
             )
         self.uses_per_copy = self.num_sent * self.codec.settings.code_dim // reals_per_use
         self.link = AnalogLink(link, self.copies * self.uses_per_copy)
@@ -173,8 +173,8 @@ class JsccScheme:
         """The received symbols, and the task's loss through the equaliser and the decoder: an exact gradient."""
         if self.copies > 1:
             raise UserError(
-                f"over-the-air attack on {self.name!r} with link.channel_uses = {self.settings.channel_uses}: the gradient is "
-                "written for one copy of the symbols; take fewer uses"
+                f"over-the-air attack on {self.name!r} with link.channel_uses = {self.settings.channel_uses}: the gradient "
+                "is written for one copy of the symbols; take fewer uses"
             )
         keep, features = self._source(batch)
         y, w = self.link.received(self._symbols(features), snr_db, batch.link_seed(snr_db))

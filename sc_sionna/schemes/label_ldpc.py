@@ -45,8 +45,9 @@ class LabelLdpcScheme:
 
     Any link for classification has to answer this scheme: it sends nothing but the answer, over QPSK at rate 1/5, the
     strongest code that the standard has, and spends more channel uses on repeating the block, as often as it fits where
-    ``link.channel_uses`` is set. The total transmit power is that of every other scheme. A class that does not exist, or a bit that nothing decides, is *undecodable*; class 0 is
-    then the answer. It can serve no other task, and it leaves the whole network at the transmitter.
+    ``link.channel_uses`` is set. The total transmit power is that of every other scheme. A class that does not exist, or a
+    bit that nothing decides, is *undecodable*; class 0 is then the answer. It can serve no other task, and it leaves the
+    whole network at the transmitter.
 
     Raises
     ------
@@ -97,6 +98,10 @@ class LabelLdpcScheme:
         other = copy.copy(self)
         other._connect(link)
         return other
+
+    def least_bits(self) -> int:
+        """One block."""
+        return self.block_bits
 
     def wanted_bits(self) -> int:
         """One block, whatever the link could carry."""

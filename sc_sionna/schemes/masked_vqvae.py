@@ -94,8 +94,8 @@ class MaskedVqvaeScheme:
         if link.channel_uses is not None:
             if s.importance.threshold or s.similarity.threshold is not None:
                 raise UserError(
-                    f"link.channel_uses = {link.channel_uses}: a threshold sends another number of features for every image; "
-                    "leave importance.threshold and similarity.threshold out"
+                    f"link.channel_uses = {link.channel_uses}: a threshold sends another number of features for every "
+                    "image; leave importance.threshold and similarity.threshold out"
                 )
             room = room_bits(link)
             self.num_sent = min(room // self.mapper.bits_per_index, len(candidates))
@@ -105,7 +105,9 @@ class MaskedVqvaeScheme:
                     f"{self.mapper.bits_per_index}; take more uses"
                 )
         self.num_kept = max(self.num_sent, self.codec.num_kept)
-        kept = s if self.num_kept == self.codec.num_kept else s.with_(masking={"ratio": 1 - self.num_kept / s.num_patches})
+        kept = (
+            s if self.num_kept == self.codec.num_kept else s.with_(masking={"ratio": 1 - self.num_kept / s.num_patches})
+        )
         self.masking = make_masking(kept, candidates)
         self.link = DigitalLink(link, self.num_sent * self.mapper.bits_per_index)
         self._soft_receiver: SoftReceiver | None = None
@@ -117,6 +119,10 @@ class MaskedVqvaeScheme:
         other = copy.copy(self)
         other._connect(link)
         return other
+
+    def least_bits(self) -> int:
+        """One index."""
+        return self.mapper.bits_per_index
 
     def wanted_bits(self) -> int:
         """All that the scheme could ever send of an image: the index of every patch."""

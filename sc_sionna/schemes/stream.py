@@ -35,10 +35,11 @@ if TYPE_CHECKING:
     from sc_sionna.schemes.spec import SchemeSpec
 
 LENGTH_BITS = 16  # of the header's length field, in bytes
+MANY_BITS = 2**31
 
 
 class Encoded(NamedTuple):
-    """A batch at the transmitter: a stream of bits per image, the answer ``[B, ...]`` where it arrives, and which say nothing."""
+    """A batch at the transmitter: a stream of bits per image, the answer ``[B, ...]`` where it arrives, which are empty."""
 
     streams: list[np.ndarray]
     error_free: np.ndarray
@@ -117,6 +118,14 @@ class StreamScheme:
         codec = cls.codec_class(settings, classifier.settings.image_size)
         return cls(spec.label, classifier, surroundings.link, codec, surroundings.mean_image)
 
+    def least_bits(self) -> int:
+        """A byte of a picture, and what has to be said with it."""
+        return self.link.settings.crc_bits + FittedCodec.least_bits(self._ladders)
+
+    def wanted_bits(self) -> int:
+        """More than any link carries: a finer picture is a better one."""
+        return MANY_BITS
+
     def forget(self) -> None:
         """Drop the streams of the batches so far."""
         self._sent.clear()
@@ -132,7 +141,9 @@ class StreamScheme:
             pixels = np.round(batch.images * 255.0).astype(np.uint8)
             streams = [self.codec.encode(image) for image in pixels]
             empty = np.array([isinstance(self.codec, FittedCodec) and self.codec.says_nothing(s) for s in streams])
-            pictures = [pixels[0] if nothing else self.codec.decode(s) for s, nothing in zip(streams, empty, strict=True)]
+            pictures = [
+                pixels[0] if nothing else self.codec.decode(s) for s, nothing in zip(streams, empty, strict=True)
+            ]
             if any(picture is None for picture in pictures):
                 raise UserError(f"{self.name}: its codec cannot read a picture that it wrote itself; mend the codec")
             answers = self._predict(to_float(np.stack(pictures)))  # type: ignore[arg-type]

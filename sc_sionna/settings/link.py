@@ -70,7 +70,7 @@ class LinkSettings(Settings):
             raise ValueError(f"coherence = {self.coherence}: a number of channel uses is at least 1, or name 'image'")
         if self.adaptation != "none" and self.channel_uses is None:
             raise ValueError(
-                f"adaptation = {self.adaptation!r}: modes are compared at equal channel uses; set channel_uses, 32 for example"
+                f"adaptation = {self.adaptation!r}: modes are compared at equal uses; set channel_uses, for example 32"
             )
         if self.num_streams > self.num_tx_ant:
             raise ValueError(

@@ -48,7 +48,7 @@ class SourceCodec(ABC):
 
     @classmethod
     def ladders(cls, settings: Any, image_size: int) -> list[list[Any]]:
-        """Settings among which a number of bits chooses, each list from fine to coarse; those given alone if nothing is said."""
+        """Settings among which a number of bits chooses, each list from fine to coarse; only those given by default."""
         return [[settings]]
 
     @abstractmethod

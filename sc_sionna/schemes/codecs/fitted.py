@@ -13,6 +13,7 @@ import numpy as np
 from sc_sionna.core.errors import UserError
 from sc_sionna.schemes.codecs.base import SourceCodec
 
+BYTE = 8
 KEPT = 8192  # coded pictures: those of a batch at all settings
 
 
@@ -24,7 +25,9 @@ class Ladders:
 
     def __init__(self, codec_class: type[SourceCodec], settings: Any, image_size: int) -> None:
         self.settings, self.image_size = settings, image_size
-        self.ladders = [[codec_class(s, image_size) for s in ladder] for ladder in codec_class.ladders(settings, image_size)]
+        self.ladders = [
+            [codec_class(s, image_size) for s in ladder] for ladder in codec_class.ladders(settings, image_size)
+        ]
         self.codecs = [codec for ladder in self.ladders for codec in ladder]
         self.bits, self.error = lru_cache(KEPT)(self._bits), lru_cache(KEPT)(self._error)
 
@@ -35,8 +38,10 @@ class Ladders:
         """The stream of a picture at one setting."""
         codec = self.codecs[number]
         bits = codec.encode(self._image(pixels))
-        if codec.num_bits is None and len(bits) % 8:
-            raise UserError(f"{type(codec).__name__}: wrote {len(bits)} bits; a length is said in whole bytes, fill them up")
+        if codec.num_bits is None and len(bits) % BYTE:
+            raise UserError(
+                f"{type(codec).__name__}: wrote {len(bits)} bits; a length is said in whole bytes, fill them up"
+            )
         return bits
 
     def _error(self, number: int, pixels: bytes) -> float:
@@ -65,33 +70,44 @@ class FittedCodec(SourceCodec):
 
     def __init__(self, ladders: Ladders, num_bits: int) -> None:
         super().__init__(ladders.settings, ladders.image_size)
-        self.ladders, self.num_bits = ladders, num_bits
-        self.number_bits = len(ladders.codecs).bit_length()  # one number is left for "nothing fits"
-        varying = any(codec.num_bits is None for codec in ladders.codecs)
-        self.length_bits = (num_bits // 8).bit_length() if varying else 0
+        self._at, self.num_bits = ladders, num_bits
+        self.number_bits, self.length_bits = self._fields(ladders, num_bits)
         self.room = num_bits - self.number_bits - self.length_bits
-        if self.room < 8:
+        if self.room < BYTE:
             raise UserError(
                 f"num_bits = {num_bits}: {self.number_bits + self.length_bits} of them say which settings and how long, and "
                 "less than a byte is left for the picture; take more link.channel_uses"
             )
 
+    @staticmethod
+    def _fields(ladders: Ladders, num_bits: int) -> tuple[int, int]:
+        """Bits that say which settings, and how many bytes; one number of settings is left for "nothing fits"."""
+        varying = any(codec.num_bits is None for codec in ladders.codecs)
+        return len(ladders.codecs).bit_length(), (num_bits // BYTE).bit_length() if varying else 0
+
+    @classmethod
+    def least_bits(cls, ladders: Ladders) -> int:
+        """The fewest bits in which something can be said."""
+        return next(bits for bits in range(BYTE, 1024) if bits - sum(cls._fields(ladders, bits)) >= BYTE)
+
     def encode(self, pixels: np.ndarray) -> np.ndarray:
         """The picture at the best setting that fits, zeros behind it; zeros alone where nothing fits."""
         image, first, candidates = pixels.tobytes(), 0, []
-        for ladder in self.ladders.ladders:
+        for ladder in self._at.ladders:
             for number, codec in enumerate(ladder, start=first):
                 if codec.num_bits is not None and codec.num_bits > self.room:
                     continue
-                if len(self.ladders.bits(number, image)) <= self.room:
+                if len(self._at.bits(number, image)) <= self.room:
                     candidates.append(number)
                     break
             first += len(ladder)
         if not candidates:
             return np.zeros(self.num_bits, np.uint8)
-        best = min(candidates, key=lambda number: self.ladders.error(number, image)) if len(candidates) > 1 else candidates[0]
-        bits = self.ladders.bits(best, image)
-        fields = (*_field(best + 1, self.number_bits), *_field(len(bits) // 8, self.length_bits))
+        best = candidates[0]
+        if len(candidates) > 1:
+            best = min(candidates, key=lambda number: self._at.error(number, image))
+        bits = self._at.bits(best, image)
+        fields = (*_field(best + 1, self.number_bits), *_field(len(bits) // BYTE, self.length_bits))
         sent = np.concatenate([np.array(fields, np.uint8), bits])
         return np.pad(sent, (0, self.num_bits - len(sent)))
 
@@ -104,10 +120,10 @@ class FittedCodec(SourceCodec):
         if bits.shape != (self.num_bits,):
             return None
         number = _number(bits[: self.number_bits]) - 1
-        if not 0 <= number < len(self.ladders.codecs):
+        if not 0 <= number < len(self._at.codecs):
             return None
-        codec, stream = self.ladders.codecs[number], bits[self.number_bits + self.length_bits :]
-        length = codec.num_bits or 8 * _number(bits[self.number_bits : self.number_bits + self.length_bits])
+        codec, stream = self._at.codecs[number], bits[self.number_bits + self.length_bits :]
+        length = codec.num_bits or BYTE * _number(bits[self.number_bits : self.number_bits + self.length_bits])
         return codec.decode(stream[:length]) if 0 < length <= len(stream) else None
 
 

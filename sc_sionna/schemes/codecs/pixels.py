@@ -11,7 +11,6 @@ from pydantic import Field
 from sc_sionna.core.errors import UserError
 from sc_sionna.schemes.codecs.base import SourceCodec, SourceSettings
 
-
 SIDES = (32, 28, 24, 20, 18, 16, 14, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1)
 
 

@@ -1,0 +1,148 @@
+"""A scheme over a link that adapts its rate to the SNR."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+
+from sc_sionna.attacks.victim import Victim
+from sc_sionna.core.errors import UserError
+from sc_sionna.phy.budget import Budget
+from sc_sionna.phy.mode_table import ModeTable, choose_mode, load_table
+from sc_sionna.phy.modes import Mode, mode_link, rank_of_most_capacity
+from sc_sionna.schemes.base import AirSurface, Batch, Gradient, Payload, Scheme
+from sc_sionna.settings import LinkSettings
+
+
+class AdaptiveScheme:
+    """A scheme in the mode that its link chooses at each SNR, always with the same power in the same channel uses.
+
+    The mode follows from the long-term SNR and from block error rates that this package measured,
+    :func:`~sc_sionna.phy.mode_table.choose_mode`: the one that carries most of what the scheme has to say, of several the
+    most robust. ``link.adaptation="rank"`` changes the number of streams alone. Analog symbols have no block error rate;
+    their number of streams is the one of most capacity.
+
+    Parameters
+    ----------
+    scheme
+        The scheme in any mode. It is asked for ``on(link)``, itself over another link; digital ones also for
+        ``least_bits()`` and ``wanted_bits()``, the fewest bits with which it can say anything and the most that it has.
+    link
+        Settings of the link, with ``adaptation`` and ``channel_uses``.
+
+    Raises
+    ------
+    UserError
+        A scheme that cannot change its link, channel uses without a table of modes, and modes that carry too little.
+    """
+
+    changeable: ClassVar[tuple[str, ...]] = ()
+    trained: ClassVar[bool] = False
+
+    def __init__(self, scheme: Any, link: LinkSettings) -> None:
+        if not hasattr(scheme, "on"):
+            raise UserError(
+                f"link.adaptation = {link.adaptation!r}: {scheme.name} cannot change its link; write a method on(link), or "
+                "set adaptation = 'none'"
+            )
+        assert link.channel_uses is not None
+        self.scheme, self.settings = scheme, link
+        self.name, self.task = scheme.name, scheme.task
+        self.gradient: Gradient = scheme.gradient
+        self.payload: Payload = scheme.payload
+        self.over_the_air: bool = scheme.over_the_air
+        self._table = None if self.payload == "analog" else self._modes_of(load_table(link, link.channel_uses))
+        self._built: dict[Mode, Scheme] = {}
+
+    def _modes_of(self, table: ModeTable) -> ModeTable:
+        """The modes that carry the least that the scheme can say, of the link's modulation and rate if the rank adapts."""
+        keep = table.num_bits >= self.scheme.least_bits()
+        if self.settings.adaptation == "rank":
+            same = (self.settings.modulation, self.settings.coderate)
+            keep &= np.array([(mode.modulation, mode.rate) == same for mode in table.modes])
+            if not keep.any():
+                raise UserError(
+                    f"link.coderate = {self.settings.coderate:g}: no mode of the table has this rate, {same[0]} and room "
+                    f"for {self.scheme.least_bits()} bits in {table.num_uses} channel uses; take another rate, or set "
+                    "adaptation = 'mcs'"
+                )
+        if not keep.any():
+            raise UserError(
+                f"link.channel_uses = {table.num_uses}: no mode carries the {self.scheme.least_bits()} bits that "
+                f"{self.name} needs to say anything; take more uses"
+            )
+        modes = tuple(mode for mode, kept in zip(table.modes, keep, strict=True) if kept)
+        return ModeTable(table.num_uses, modes, table.num_bits[keep], table.snr_db, table.rates[keep])
+
+    def mode(self, snr_db: float) -> Mode:
+        """The mode at an SNR."""
+        if self._table is None:
+            rank = rank_of_most_capacity(self.settings, snr_db)
+            return Mode(rank, "qpsk", "1/2")  # of which analog symbols know the rank alone
+        wanted = self.scheme.wanted_bits()
+        return choose_mode(self._table, snr_db, wanted, self.settings.target_bler).mode
+
+    def at(self, snr_db: float) -> Scheme:
+        """The scheme in the mode of an SNR; :meth:`prepare` builds those of a sweep before it starts."""
+        mode = self.mode(snr_db)
+        if mode not in self._built:
+            self._built[mode] = self.scheme.on(mode_link(self.settings, mode).with_(adaptation="none"))
+        return self._built[mode]
+
+    def prepare(self, snrs_db: Sequence[float]) -> None:
+        """Build the scheme in the modes of these SNRs."""
+        for snr_db in snrs_db:
+            self.at(snr_db)
+
+    @property
+    def random(self) -> bool:
+        """As the scheme."""
+        return bool(self.scheme.random)
+
+    @classmethod
+    def build(cls, spec: Any, surroundings: Any) -> Scheme:
+        """UserError: it is made of a scheme that is there."""
+        raise UserError("adaptive: set link.adaptation, and name the scheme that is to adapt")
+
+    def transmit(self, batch: Batch, snr_db: float, interference: np.ndarray | None = None) -> dict[str, Any]:
+        """The outputs of the scheme in this SNR's mode, and the scheme itself as ``sent_by``."""
+        scheme = self.at(snr_db)
+        return {**scheme.transmit(batch, snr_db, interference), "sent_by": scheme}
+
+    def error_free_predictions(self, batch: Batch, snr_db: float) -> np.ndarray:
+        """Predictions ``[B]`` where what this SNR's mode carries arrives."""
+        return self.at(snr_db).error_free_predictions(batch, snr_db)
+
+    def counts(self, batch: Batch, outputs: dict[str, Any]) -> dict[str, int]:
+        """The counts of the scheme that sent the batch."""
+        counts: dict[str, int] = outputs["sent_by"].counts(batch, outputs)
+        return counts
+
+    def budget(self, images: np.ndarray) -> Budget:
+        """Cost in the mode of the highest SNR, in which most is said."""
+        return self.at(self.highest).budget(images)
+
+    @property
+    def highest(self) -> float:
+        """The highest SNR of the table."""
+        return 18.0 if self._table is None else float(self._table.snr_db[-1])
+
+    def victim(self) -> Victim:
+        """The pass that an attacker at the source differentiates, in the mode of the highest SNR."""
+        return self.at(self.highest).victim()
+
+    def adaptive_victims(self, snr_db: float, cache_dir: Path) -> dict[str, Victim]:
+        """Those of the scheme in this SNR's mode."""
+        return self.at(snr_db).adaptive_victims(snr_db, cache_dir)
+
+    def air_surface(self, batch: Batch, snr_db: float) -> AirSurface:
+        """That of the scheme in this SNR's mode."""
+        return self.at(snr_db).air_surface(batch, snr_db)
+
+    def forget(self) -> None:
+        """Drop what every mode keeps of the batches so far."""
+        for scheme in self._built.values():
+            scheme.forget()

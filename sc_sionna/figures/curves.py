@@ -96,7 +96,7 @@ def plot_task_vs_snr(
 
         plot_task_vs(records, path, "SNR (dB)", lambda _, p: p.snr_db, label_of, panel, title, chance)
         return
-    metric = _metric_of(records)
+    metric = metric_of(records)
     _draw_curves({None: series_of(records, metric.name)}, metric, records, path, "SNR (dB)", title, chance)
 
 
@@ -122,7 +122,7 @@ def plot_task_vs(
     """
     records = [records] if isinstance(records, Record) else list(records)
     places: dict[str | None, dict[str, dict[float, Found]]] = {}
-    metric = _metric_of(records)
+    metric = metric_of(records)
     for record in records:
         for point in record.points:
             x = x_of(record, point)
@@ -141,7 +141,7 @@ def plot_task_vs(
     _draw_curves(panels, metric, records, path, x_label, title, chance, log_x)
 
 
-def _metric_of(records: Sequence[Record]) -> Metric:
+def metric_of(records: Sequence[Record]) -> Metric:
     """The task's metric, which all lines of a figure share: accuracy, or the mean of the first point's score."""
     points = [point for record in records for point in record.points]
     return next((point.measure for point in points if point.metric in point.scores), ACCURACY)

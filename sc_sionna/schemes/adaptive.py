@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 
@@ -13,7 +13,7 @@ from sc_sionna.core.errors import UserError
 from sc_sionna.phy.budget import Budget
 from sc_sionna.phy.mode_table import ModeTable, choose_mode, load_table
 from sc_sionna.phy.modes import Mode, mode_link, rank_of_most_capacity
-from sc_sionna.schemes.base import AirSurface, Batch, Gradient, Payload, Scheme
+from sc_sionna.schemes.base import AirSurface, Batch, Scheme
 from sc_sionna.settings import LinkSettings
 
 
@@ -39,9 +39,6 @@ class AdaptiveScheme:
         A scheme that cannot change its link, channel uses without a table of modes, and modes that carry too little.
     """
 
-    changeable: ClassVar[tuple[str, ...]] = ()
-    trained: ClassVar[bool] = False
-
     def __init__(self, scheme: Any, link: LinkSettings) -> None:
         if not hasattr(scheme, "on"):
             raise UserError(
@@ -51,10 +48,7 @@ class AdaptiveScheme:
         assert link.channel_uses is not None
         self.scheme, self.settings = scheme, link
         self.name, self.task = scheme.name, scheme.task
-        self.gradient: Gradient = scheme.gradient
-        self.payload: Payload = scheme.payload
-        self.over_the_air: bool = scheme.over_the_air
-        self._table = None if self.payload == "analog" else self._modes_of(load_table(link, link.channel_uses))
+        self._table = None if scheme.payload == "analog" else self._modes_of(load_table(link, link.channel_uses))
         self._built: dict[Mode, Scheme] = {}
 
     def _modes_of(self, table: ModeTable) -> ModeTable:
@@ -101,11 +95,6 @@ class AdaptiveScheme:
     def random(self) -> bool:
         """As the scheme."""
         return bool(self.scheme.random)
-
-    @classmethod
-    def build(cls, spec: Any, surroundings: Any) -> Scheme:
-        """UserError: it is made of a scheme that is there."""
-        raise UserError("adaptive: set link.adaptation, and name the scheme that is to adapt")
 
     def transmit(self, batch: Batch, snr_db: float, interference: np.ndarray | None = None) -> dict[str, Any]:
         """The outputs of the scheme in this SNR's mode, and the scheme itself as ``sent_by``."""

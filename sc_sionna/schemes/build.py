@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import numpy as np
 
 from sc_sionna.core.errors import UserError
 from sc_sionna.schemes.adaptive import AdaptiveScheme
 from sc_sionna.schemes.base import Decoding, Scheme, Surroundings
+from sc_sionna.schemes.ideal import IdealScheme
 from sc_sionna.schemes.spec import SCHEME_NAMES, SchemeSpec, as_spec
 from sc_sionna.semantic.codec import SemanticCodec
 from sc_sionna.semantic.weights import PACKAGED, has_weights, read_description
@@ -98,5 +99,8 @@ def make_scheme(
         An unknown scheme, settings that it cannot have, and weights that are missing or altered.
     """
     spec = as_spec(scheme)
-    made: Scheme = spec.scheme_class.build(spec, Surroundings(preset, link, mean_image, weights, decoding))
-    return made if link.adaptation == "none" else AdaptiveScheme(made, link)
+    made = spec.scheme_class.build(spec, Surroundings(preset, link, mean_image, weights, decoding))
+    if link.adaptation == "none":
+        return made
+    # what may be asked of the class is asked of the scheme's own
+    return cast("Scheme", IdealScheme(made, link) if link.adaptation == "ideal" else AdaptiveScheme(made, link))

@@ -70,7 +70,6 @@ class LabelLdpcScheme:
         if not self.task.labels_are_classes:
             raise UserError(f"{name}: sends classes, which the task {s.task!r} does not have; leave it out")
         self.num_bits = max(1, (s.num_classes - 1).bit_length())
-        self.block_bits = max(self.num_bits, MIN_K)  # the standard has no shorter block; the rest are zeros
         self._connect(link)
 
     def _connect(self, link: LinkSettings) -> None:
@@ -79,11 +78,13 @@ class LabelLdpcScheme:
         link = link.with_(**own, crc="none", adaptation="none")
         self.copies = self.settings.repetitions
         if link.channel_uses is not None:
-            most = link.channel_uses // Framing(self.block_bits, link.with_(channel_uses=None)).num_channel_uses
+            most = link.channel_uses // Framing(self.least_bits(), link.with_(channel_uses=None)).num_channel_uses
             whole = [copies for copies in range(1, most + 1) if link.channel_uses % copies == 0]
             if not whole:
                 raise UserError(f"link.channel_uses = {link.channel_uses}: the class alone takes more; take more uses")
             self.copies = whole[-1]
+        # every copy is one whole block, zeros behind the class
+        self.block_bits = Framing(self.copies * self.least_bits(), link, self.copies).block_payload_bits
         self.link = DigitalLink(link, self.copies * self.block_bits, least_blocks=self.copies)
         self._sent: dict[BatchKey, np.ndarray] = {}
 
@@ -100,12 +101,12 @@ class LabelLdpcScheme:
         return other
 
     def least_bits(self) -> int:
-        """One block."""
-        return self.block_bits
+        """The shortest block of the standard that holds the class."""
+        return max(self.num_bits, MIN_K)
 
     def wanted_bits(self) -> int:
         """One block, whatever the link could carry."""
-        return self.block_bits
+        return self.least_bits()
 
     def forget(self) -> None:
         """Drop the classes of the batches so far."""
@@ -139,6 +140,10 @@ class LabelLdpcScheme:
             "erased_blocks": decoded.erased[:, None],
             "link": link,
         }
+
+    def ideal_predictions(self, batch: Batch, bits: np.ndarray) -> np.ndarray:
+        """Classes ``[B]`` where as many ``bits [B]`` as one has arrive, class 0 elsewhere."""
+        return np.where(bits >= self.num_bits, self.error_free_predictions(batch, 0.0), 0)
 
     def counts(self, batch: Batch, outputs: dict[str, Any]) -> dict[str, int]:
         """The task's counts; errors of the class's bits, of the block and of the class; classes that do not exist."""

@@ -76,15 +76,19 @@ class MaskedVqvaeScheme:
     changeable: ClassVar[tuple[str, ...]] = CHANGEABLE
 
     def __init__(self, name: str, codec: SemanticCodec, link: LinkSettings, decoding: Decoding = "hard") -> None:
-        codebook = codec.codebook
-        assert codebook is not None
         self.name, self.codec, self.decoding = name, codec, decoding
         self.mapper = codec.index_mapper
-        self._encode = compile_function(codec.source)
         self.task = make_task(codec.settings)
+        self.num_kept = 0
+        self._connect(link)
+
+    def _compile(self) -> None:
+        """Graphs for the number of kept patches; links that keep equally many share them."""
+        codec, codebook = self.codec, self.codec.codebook
+        assert codebook is not None
+        self._encode = compile_function(codec.source)
         self._predict = Predictor(self.task, lambda indices, *rest: codec.decode(codebook.decode(indices), *rest))
         self._predict_soft = Predictor(self.task, lambda llr, *rest: codec.decode(codebook.posterior_mean(llr), *rest))
-        self._connect(link)
 
     def _connect(self, link: LinkSettings) -> None:
         """Choose how many indices the link carries, and build it."""
@@ -104,11 +108,13 @@ class MaskedVqvaeScheme:
                     f"link.channel_uses = {link.channel_uses}: hold {room} bits, and one index has "
                     f"{self.mapper.bits_per_index}; take more uses"
                 )
-        self.num_kept = max(self.num_sent, self.codec.num_kept)
-        kept = (
-            s if self.num_kept == self.codec.num_kept else s.with_(masking={"ratio": 1 - self.num_kept / s.num_patches})
+        if self.num_kept != max(self.num_sent, self.codec.num_kept):
+            self.num_kept = max(self.num_sent, self.codec.num_kept)
+            self._compile()
+        more = self.num_kept > self.codec.num_kept
+        self.masking = make_masking(
+            s.with_(masking={"ratio": 1 - self.num_kept / s.num_patches}) if more else s, candidates
         )
-        self.masking = make_masking(kept, candidates)
         self.link = DigitalLink(link, self.num_sent * self.mapper.bits_per_index)
         self._soft_receiver: SoftReceiver | None = None
         self._sent: dict[tuple[BatchKey, float], Sent] = {}

@@ -179,6 +179,22 @@ class StreamScheme:
             "link": received,
         }
 
+    def ideal_predictions(self, batch: Batch, bits: np.ndarray) -> np.ndarray:
+        """Answers ``[B]`` to what the codec makes of so many bits of each image, ``bits [B]``; all of them arrive."""
+        pixels = np.round(batch.images * 255.0).astype(np.uint8)
+        best = [self._ladders.best(image.tobytes(), int(room)) for image, room in zip(pixels, bits, strict=True)]
+        shown = [
+            image
+            if number is None
+            else self._ladders.codecs[number].decode(self._ladders.bits(number, image.tobytes()))
+            for image, number in zip(pixels, best, strict=True)
+        ]
+        answers = self._predict(to_float(np.stack(shown)))  # type: ignore[arg-type]
+        nothing = np.array([number is None for number in best])
+        if nothing.any():
+            answers[nothing] = self._mean()
+        return answers
+
     def counts(self, batch: Batch, outputs: dict[str, Any]) -> dict[str, int]:
         """The task's counts; bits and blocks, the header's block among them; lost and wrongly accepted streams."""
         link = outputs["link"]

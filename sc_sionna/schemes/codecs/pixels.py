@@ -11,7 +11,7 @@ from pydantic import Field
 from sc_sionna.core.errors import UserError
 from sc_sionna.schemes.codecs.base import SourceCodec, SourceSettings
 
-SIDES = (32, 28, 24, 20, 18, 16, 14, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1)
+SIDES, DEPTHS = (32, 24, 20, 16, 14, 12, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1), (1, 2, 3, 4)
 
 
 class PixelsSettings(SourceSettings):
@@ -36,7 +36,7 @@ class PixelsCodec(SourceCodec):
         return [
             [settings.with_(side=side, depth=depth, colour=colour) for side in SIDES if side <= image_size]
             for colour in ("grey", "rgb")
-            for depth in range(1, 9)
+            for depth in DEPTHS
         ]
 
     def __init__(self, settings: PixelsSettings, image_size: int) -> None:

@@ -17,16 +17,28 @@ from scipy.special import erfc
 from sc_sionna.core import rng
 from sc_sionna.phy.link import DigitalLink
 from sc_sionna.phy.snr import noise_variance
-from sc_sionna.settings import LinkSettings
+from sc_sionna.settings import BITS_PER_SYMBOL, LinkSettings
 
 MAX_Z = 4.0
 _settings: Callable[..., LinkSettings] = LinkSettings  # type checkers take Field's positional defaults for required
-# Average bit error rate of Gray QAM with nearest-point decisions = Σ weight · Q(step · sqrt(Es/N0)); Cho and Yoon 2002,
-# doi:10.1109/TCOMM.2002.800818, (9), (14) and (16)
-GRAY_QAM = {
-    "qpsk": ((1.0, 1.0),),
-    "16qam": ((3 / 4, sqrt(1 / 5)), (2 / 4, 3 * sqrt(1 / 5)), (-1 / 4, 5 * sqrt(1 / 5))),
-}
+
+
+def gray_qam(bits_per_symbol: int) -> tuple[tuple[float, float], ...]:
+    """Average bit error rate of square Gray QAM with nearest-point decisions as Σ weight · Q(step · sqrt(Es/N0)).
+
+    Pairs of weight and step; Cho and Yoon 2002, doi:10.1109/TCOMM.2002.800818, (9), (14) and (16).
+    """
+    levels = 2 ** (bits_per_symbol // 2)
+    weights: dict[int, float] = {}
+    for bit in range(1, bits_per_symbol // 2 + 1):
+        for i in range(levels - levels // 2**bit):
+            swap = i * 2 ** (bit - 1) // levels
+            weight = (-1) ** swap * (2 ** (bit - 1) - (2 * i * 2 ** (bit - 1) + levels) // (2 * levels))
+            weights[i] = weights.get(i, 0.0) + weight * 4 / (levels * bits_per_symbol)
+    return tuple((weight, (2 * i + 1) * sqrt(3 / (levels**2 - 1))) for i, weight in weights.items() if weight)
+
+
+GRAY_QAM = {name: gray_qam(bits) for name, bits in BITS_PER_SYMBOL.items()}
 
 
 @dataclass(frozen=True)

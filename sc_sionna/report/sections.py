@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from sc_sionna.report.studies import audit, parts, similarity, spread
-from sc_sionna.report.tables import accuracy_tables, by_threat, by_uses, link_tables
+from sc_sionna.report.tables import accuracy_tables, by_threat, by_uses, link_tables, mode_tables
 from sc_sionna.sweep import Record
 
 # record → (title, what the paper claims, its tables)
@@ -36,6 +36,11 @@ SECTIONS: dict[str, tuple[str, str, Callable[[Record], list[str]]]] = {
         "Error rates of the link",
         "None; the paper states neither rank nor precoder.",
         link_tables,
+    ),
+    "mcs_table_uses64": (
+        "Modes of a link that adapts its rate",
+        "None; the paper keeps one modulation and one code rate.",
+        mode_tables,
     ),
     "fig4_schemes_vs_snr_digits": (
         "Fig. 4: schemes against SNR",

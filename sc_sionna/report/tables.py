@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from sc_sionna.figures.modes import TARGETS, best_bits, rates_by_mode
 from sc_sionna.sweep import PointRecord, Record
 from sc_sionna.sweep.metrics import METRICS
 
@@ -102,3 +103,22 @@ def cliff(record: Record) -> str:
             shown = ", ".join(f"{100 * v:.1f} % at {snr:g} dB" for snr, v in values.items() if v is not None)
             parts.append(f"`{system}` {shown}")
     return "; ".join(parts) + "."
+
+
+def mode_tables(record: Record) -> list[str]:
+    """By target block error rate and SNR the mode that carries most, and its information bits per channel use."""
+    uses = record.settings["channel_uses"]
+    snrs = [snr for snr in sorted({p.snr_db for p in record.points}) if snr % 3 == 0]
+    lines: list[str] = []
+    for target in TARGETS:
+        best = best_bits(record, target)
+        lines += ["", f"Block error rate of at most {target:g}, in {uses} channel uses:", ""]
+        lines += ["| SNR dB | " + " | ".join(f"{snr:g}" for snr in snrs) + " |", "|---" * (len(snrs) + 1) + "|"]
+        lines.append("| bits per use | " + " | ".join(f"{best[snr] / uses:.1f}" for snr in snrs) + " |")
+        rates = rates_by_mode(record)
+        names = []
+        for snr in snrs:
+            found = [n for n in rates if record.notes["modes"][n]["bits"] == best[snr] and rates[n][snr] <= target]
+            names.append(min(found, key=lambda name: rates[name][snr], default="–"))
+        lines.append("| mode | " + " | ".join(names) + " |")
+    return lines

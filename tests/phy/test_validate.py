@@ -15,9 +15,11 @@ from sc_sionna.phy.validate import (
     ber_awgn,
     ber_rayleigh_mrc,
     format_validation,
+    gray_qam,
     print_validation,
     run_validation,
 )
+from sc_sionna.settings import BITS_PER_SYMBOL
 
 
 def test_every_check_agrees_at_a_reduced_size(capsys):
@@ -28,24 +30,38 @@ def test_every_check_agrees_at_a_reduced_size(capsys):
         assert part in names
 
 
-def test_closed_form_of_16qam_by_brute_force():
-    """Every point, every bit, exact Gaussian probabilities of the four decision intervals per dimension."""
-    es_no = 10 ** (0.9)
-    levels = {(1, 1): -3.0, (1, 0): -1.0, (0, 0): 1.0, (0, 1): 3.0}  # (b0, b2) → real part · sqrt(10), TS 38.211
-    sigma = sqrt(10 / es_no / 2)
-    edges = {-3.0: (-inf, -2.0), -1.0: (-2.0, 0.0), 1.0: (0.0, 2.0), 3.0: (2.0, inf)}
+@pytest.mark.parametrize(("modulation", "snr_db"), [("16qam", 9.0), ("64qam", 13.0), ("256qam", 4.0), ("256qam", 20.0)])
+def test_closed_form_by_brute_force(modulation, snr_db):
+    """Every point of a dimension, every bit, exact Gaussian probabilities of the decision intervals."""
+    half = BITS_PER_SYMBOL[modulation] // 2
+    words = [tuple((i >> b) & 1 for b in range(half - 1, -1, -1)) for i in range(2**half)]
+    levels = {}
+    for word in words:  # TS 38.211, 5.1: (1-2b)[2^(h-1) - (1-2b')[2^(h-2) - ...]]
+        value = 1.0
+        for place, bit in enumerate(reversed(word)):
+            value = (1 - 2 * bit) * (2**place - value if place else value)
+        levels[word] = value
+    assert sorted(levels.values()) == list(range(1 - 2**half, 2**half, 2))
+    sigma = sqrt(np.mean(np.square(list(levels.values()))) * 2 / 10 ** (snr_db / 10) / 2)
     wrong = 0.0
     for sent, level in levels.items():
         for decided, centre in levels.items():
-            low, high = ((edge - level) / sigma for edge in edges[centre])
+            low = -inf if centre == 1 - 2**half else (centre - 1 - level) / sigma
+            high = inf if centre == 2**half - 1 else (centre + 1 - level) / sigma
             probability = 0.5 * (erfc(low / sqrt(2)) - erfc(high / sqrt(2)))
-            wrong += probability * sum(a != b for a, b in zip(sent, decided, strict=True)) / (4 * 2)
-    assert ber_awgn("16qam", 9.0) == pytest.approx(wrong, rel=1e-6)  # the noise variance is a float32
+            wrong += probability * sum(a != b for a, b in zip(sent, decided, strict=True)) / (2**half * half)
+    assert ber_awgn(modulation, snr_db) == pytest.approx(wrong, rel=1e-5)  # the noise variance is a float32
+
+
+def test_closed_forms_that_are_printed():
+    """Cho and Yoon write those of 4 and 16 points out."""
+    assert gray_qam(2) == ((1.0, 1.0),)
+    assert gray_qam(4) == ((3 / 4, sqrt(1 / 5)), (2 / 4, 3 * sqrt(1 / 5)), (-1 / 4, 5 * sqrt(1 / 5)))
     assert ber_awgn("qpsk", 6.0) == pytest.approx(0.5 * erfc(sqrt(10**0.6 / 2)), rel=1e-6)
 
 
 @pytest.mark.parametrize("branches", [1, 2, 4])
-@pytest.mark.parametrize("modulation", ["qpsk", "16qam"])
+@pytest.mark.parametrize("modulation", ["qpsk", "16qam", "256qam"])
 def test_closed_form_of_fading_by_integration(modulation, branches):
     """∫ BER(g·Γ) p(g) dg with g gamma-distributed of order L."""
 
@@ -54,6 +70,12 @@ def test_closed_form_of_fading_by_integration(modulation, branches):
 
     numeric, _ = quad(integrand, 1e-12, 60, limit=200, epsrel=1e-8)
     assert ber_rayleigh_mrc(modulation, 5.0, branches) == pytest.approx(numeric, rel=1e-5)
+
+
+@pytest.mark.parametrize(("modulation", "snr_db"), [("64qam", 16.0), ("256qam", 22.0)])
+def test_larger_constellations_over_the_link_agree_too(modulation, snr_db):
+    assert abs(validate._uncoded(modulation, "awgn", 1, snr_db, 64_000, seed=2).z) <= validate.MAX_Z
+    assert abs(validate._uncoded(modulation, "rayleigh", 2, snr_db, 64_000, seed=2).z) <= validate.MAX_Z
 
 
 def test_a_wrong_noise_variance_is_noticed(monkeypatch):

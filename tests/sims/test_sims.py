@@ -126,6 +126,18 @@ def test_quick_error_rates_write_record_and_figure(tmp_path: Path) -> None:
     is_figure(tmp_path / "figures" / "ber_vs_snr_quick.png")
 
 
+def test_quick_modes_write_record_and_figure(tmp_path: Path) -> None:
+    options = ["--quick", "--channel-uses", "16", "--snr-db", "3", "--set", "link.num_rx_ant=1", "--out", str(tmp_path)]
+    run_sim("mcs_table", [*options, "--set", "link.num_streams=1", "--quiet"])
+    record = read_record(tmp_path / "records" / "mcs_table_uses16_quick.json")
+    assert record.settings["link"]["num_rx_ant"] == 1
+    values = {p.system: p.value for p in record.points}
+    assert set(values) == set(record.notes["modes"])
+    of_qpsk = [value for name, value in values.items() if "qpsk" in name]
+    assert of_qpsk == sorted(of_qpsk, key=float)  # a higher rate is lost more often
+    is_figure(tmp_path / "figures" / "mcs_table_uses16_quick.png")
+
+
 def is_figure(path: Path) -> None:
     with Image.open(path) as image:
         assert image.format == "PNG"

@@ -39,7 +39,9 @@ def uses_of(scheme) -> int:
     """The channel uses that a scheme really takes."""
     if hasattr(scheme.link, "framing"):
         return scheme.link.framing.num_channel_uses
-    return scheme.link.num_uses(scheme.codec.num_bits) if hasattr(scheme.link, "num_uses") else scheme.link.mimo.num_uses
+    return (
+        scheme.link.num_uses(scheme.codec.num_bits) if hasattr(scheme.link, "num_uses") else scheme.link.mimo.num_uses
+    )
 
 
 @pytest.mark.parametrize("uses", [32, 50])
@@ -58,7 +60,9 @@ def test_a_fixed_link_is_filled_and_what_it_carries_arrives(name: str, uses: int
     assert same.all() if name != "jscc" else same.mean() > 0.9
 
 
-def test_fewer_indices_are_sent_at_places_drawn_by_image_and_more_patches_where_there_is_room(tiny_weights: Path) -> None:
+def test_fewer_indices_are_sent_at_places_drawn_by_image_and_more_patches_where_there_is_room(
+    tiny_weights: Path,
+) -> None:
     job = job_of(tiny_weights, ("masked-vqvae",), channel_uses=32)
     whole = job.scheme("masked-vqvae")
     kept, per_index = whole.codec.num_kept, whole.mapper.bits_per_index
@@ -92,10 +96,12 @@ def test_copies_of_analog_symbols_add_up(tiny_weights: Path) -> None:
     for copies in (1, 4):
         repeated = scheme.on(LinkSettings(channel_uses=copies * uses))
         assert (repeated.copies, repeated.num_sent) == (copies, scheme.codec.num_kept)
-        keep, features = repeated._source(batch)
+        _, features = repeated._source(batch)
         outputs = repeated.transmit(batch, 10.0)
         received = repeated._combined(outputs["x_hat"], outputs["no_eff"])
-        noise[copies] = np.mean(np.abs(received - repeated.codec.to_symbols(features, 4)) ** 2, axis=(0, 1))  # by stream
+        noise[copies] = np.mean(
+            np.abs(received - repeated.codec.to_symbols(features, 4)) ** 2, axis=(0, 1)
+        )  # by stream
     np.testing.assert_allclose(noise[4], noise[1] / 4, rtol=0.4)
 
 
@@ -129,8 +135,8 @@ def test_where_a_target_can_be_met_blocks_fail_no_more_often(adaptive: AccuracyE
 
 
 def test_the_rank_alone_adapts(tiny_weights: Path) -> None:
-    job = job_of(tiny_weights, ("masked-vqvae",), channel_uses=64, adaptation="rank", modulation="qpsk")
-    modes = [job.scheme("masked-vqvae").mode(snr_db) for snr_db in (-9.0, 3.0, 18.0)]
+    job = job_of(tiny_weights, (PIXELS,), channel_uses=64, adaptation="rank", modulation="qpsk")
+    modes = [job.scheme(PIXELS).mode(snr_db) for snr_db in (-9.0, 3.0, 18.0)]
     assert {(m.modulation, m.coderate) for m in modes} == {("qpsk", "1/2")}
     assert modes[0].num_streams < modes[-1].num_streams
 
@@ -153,7 +159,7 @@ def water_filled(h: np.ndarray, no: float) -> float:
     return float(np.log2(1 + np.maximum(0, level - 1 / gains) * gains).sum())
 
 
-def test_the_ideal_link_carries_the_capacity_of_the_realisation_that_the_link_draws(adaptive: AccuracyExperiment, tiny_weights) -> None:  # fmt: skip
+def test_the_ideal_link_carries_the_capacity_of_the_drawn_realisation(adaptive, tiny_weights: Path) -> None:
     job = job_of(tiny_weights, (PIXELS, "label-ldpc"), channel_uses=64, adaptation="ideal")
     job.prepare()
     batch, scheme = job.batch(0), job.scheme(PIXELS)
@@ -188,11 +194,19 @@ def test_no_scheme_is_above_the_ideal_code_with_its_source_codec() -> None:
     ("name", "link", "words"),
     [
         ("masked-vqvae", {"channel_uses": 1, "num_streams": 1}, "num_channel_uses = 1: 4 coded bits"),
-        ("masked-vqvae[similarity.threshold=0.9]", {"channel_uses": 32}, "a threshold sends another number of features"),
+        (
+            "masked-vqvae[similarity.threshold=0.9]",
+            {"channel_uses": 32},
+            "a threshold sends another number of features",
+        ),
         (JPEG, {"channel_uses": 8, "num_streams": 1}, "which settings and how long"),
         ("label-ldpc", {"channel_uses": 20}, "link.channel_uses = 20: the class alone takes more"),
         ("masked-vqvae", {"channel_uses": 7, "adaptation": "mcs"}, "channel_uses = 7: no table of modes"),
-        ("masked-vqvae", {"channel_uses": 32, "adaptation": "rank", "coderate": 0.4}, "no mode of the table has this rate"),
+        (
+            "masked-vqvae",
+            {"channel_uses": 32, "adaptation": "rank", "coderate": 0.4},
+            "no mode of the table has this rate",
+        ),
         ("masked-vqvae", {"channel_uses": 32, "adaptation": "ideal"}, "does not separate source and channel coding"),
         ("tests.schemes.toy_scheme:NearestMean", {"channel_uses": 32, "adaptation": "mcs"}, "cannot change its link"),
     ],
@@ -217,7 +231,9 @@ def test_a_sweep_of_an_adaptive_link_is_kept_drawn_and_replayed(tiny_weights: Pa
 
 
 def test_a_scheme_over_another_link_leaves_the_first_as_it_was(tiny_weights: Path) -> None:
-    scheme = make_scheme("masked-vqvae", "digits", LinkSettings(channel_uses=32), lambda: np.zeros((32, 32, 3)), tiny_weights)
+    scheme = make_scheme(
+        "masked-vqvae", "digits", LinkSettings(channel_uses=32), lambda: np.zeros((32, 32, 3)), tiny_weights
+    )
     before = scheme.num_sent
     scheme.on(LinkSettings(channel_uses=32, num_streams=1))
     assert scheme.num_sent == before

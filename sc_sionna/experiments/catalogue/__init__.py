@@ -15,6 +15,7 @@ NAMES = (
     "accuracy_vs_snr",
     "accuracy_vs_uses",
     "equal_uses_vs_snr",
+    "uses_for_accuracy",
     "fig4_schemes_vs_snr",
     "fig5_codebook_size",
     "fig6_accuracy_vs_epsilon",

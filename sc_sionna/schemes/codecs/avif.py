@@ -34,7 +34,7 @@ class AvifCodec(ContainerCodec):
     @classmethod
     def ladders(cls, settings: Any, image_size: int) -> list[list[Any]]:
         """Qualities from fine to coarse, few of them: each takes milliseconds a picture."""
-        return [[settings.with_(quality=q) for q in (80, 60, 45, 30, 20, 10, 1)]]
+        return [[settings.with_(quality=q) for q in (70, 50, 35, 20, 8, 1)]]
 
     def options(self) -> dict[str, object]:
         """A thorough search in one thread, so that equal images give equal bits.

@@ -15,6 +15,7 @@ from sc_sionna.core.errors import UserError
 from sc_sionna.schemes.codecs.base import SourceCodec
 
 BYTE = 8
+BEFORE, BEHIND = 2, 4  # settings of a ladder that are looked at, from the finest that fits
 KEPT = 8192  # coded pictures: those of a batch at all settings
 
 
@@ -35,15 +36,17 @@ class Ladders:
     def best(self, image: bytes, room: int) -> int | None:
         """The number of the setting that shows a picture best in ``room`` bits; None where none fits.
 
-        On each ladder the finest that fits is a candidate; of these the one with the least mean square error is taken.
+        On each ladder the finest that fits is a candidate, and those around it that fit too; of these the one with the least
+        mean square error is taken.
         """
         candidates: list[int] = []
         first = 0
         for ladder in self.ladders:
-            # a coarser setting takes fewer bits, but for a few that do not matter
             numbers = range(first, first + len(ladder))
             place = bisect_left(numbers, True, key=lambda number: self._length(number, image) <= room)
-            candidates += numbers[place : place + 1]
+            # a coarser setting mostly takes fewer bits and shows less, but not always: a look to both sides
+            near = numbers[max(0, place - BEFORE) : place + BEHIND]
+            candidates += [number for number in near if self._length(number, image) <= room]
             first += len(ladder)
         if len(candidates) < 2:
             return candidates[0] if candidates else None

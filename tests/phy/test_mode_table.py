@@ -28,7 +28,7 @@ from sc_sionna.sweep import read_record
 from sc_sionna.sweep.metrics import two_proportion_z
 from tests.phy.helpers import settings
 
-USES = (32, 64)
+USES = (32, 64, 128)
 RECORDS = Path(__file__).resolve().parents[2] / "results" / "records"
 ROBUST, MIDDLE, FAST = Mode(1, "qpsk", "1/5"), Mode(2, "qpsk", "1/2"), Mode(4, "16qam", "1/2")
 WIDE = Mode(4, "qpsk", "1/3")
@@ -242,13 +242,13 @@ def test_a_table_that_lacks_a_mode(content: dict[str, Any], tmp_path: Path) -> N
 @pytest.mark.parametrize(
     ("link", "uses", "words"),
     [
-        ({}, 48, r"channel_uses = 48: no table of modes, the package has 32, 64.*; make one with"),
+        ({}, 48, r"channel_uses = 48: no table of modes, the package has 32, 64, 128; make one with"),
         ({"channel": "awgn"}, 32, r"link.channel = awgn: .* has rayleigh; .* --set link.channel=awgn"),
         ({"num_rx_ant": 8}, 64, r"link.num_rx_ant = 8: .* has 4; .*--channel-uses 64"),
-        ({"precoder": "dft"}, 64, "link.precoder = dft"),
+        ({"precoder": "dft"}, 128, "link.precoder = dft"),
         ({"coherence": "symbol"}, 32, "link.coherence = symbol"),
         ({"num_iter": 5}, 32, "link.num_iter = 5"),
-        ({"max_block_bits": 500}, 64, r"link.max_block_bits = 500: 2 blocks of .* has 1 of"),
+        ({"max_block_bits": 500}, 128, r"link.max_block_bits = 500: 2 blocks of .* has 1 of"),
         ({"coded": False}, 32, "link.coded = False"),
     ],
 )

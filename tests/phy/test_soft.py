@@ -19,7 +19,9 @@ def collected(link: DigitalLink, batch: int, snr_db: float):
     return bits, tf.stack([tf.math.real(y), tf.math.imag(y)], -1), w, no_eff
 
 
-@pytest.mark.parametrize("values", [{}, {"coded": False}, {"max_block_bits": 64}, {"coherence": "symbol"}])
+@pytest.mark.parametrize(
+    "values", [{}, {"coded": False}, {"max_block_bits": 64}, {"coherence": "symbol"}, {"modulation": "256qam"}]
+)
 def test_signs_are_the_bits_where_the_link_is_clean(values):
     link = DigitalLink(settings(**values), 160)
     bits, y, w, no_eff = collected(link, 16, 40.0)

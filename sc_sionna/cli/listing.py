@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from typing import Any
+
 from sc_sionna.core.startup import start_backend
 
 
@@ -23,7 +26,7 @@ def names() -> dict[str, dict[str, str]]:
         "schemes": {
             name: f"weights for {', '.join(found)}" if found else "to be trained" for name, found in trained.items()
         },
-        "channels": {name: _first_line(channel) for name, channel in CHANNELS.items()} | {"module:Class": "your own"},
+        "channels": {name: _channel(model) for name, model in CHANNELS.items()} | {"module:Class": "your own"},
         "attacks": {
             threat.model_fields["kind"].default: f"the attacker knows {threat.knowledge}"
             for threat in (SourceThreat, RandomSignThreat, OverTheAirThreat, GaussianThreat)
@@ -43,6 +46,14 @@ def print_names() -> None:
         width = max(map(len, found))
         for name, words in found.items():
             print(f"  {name:{width}}  {words}".rstrip())
+
+
+def _channel(model: Any) -> str:
+    """What a channel model is, and its arguments with their defaults."""
+    if model.Settings is None:
+        return _first_line(model)
+    args = model.Settings().model_dump(mode="json")
+    return f"{_first_line(model)}; channel_args: {', '.join(f'{name}={json.dumps(v)}' for name, v in args.items())}"
 
 
 def _first_line(documented: object) -> str:

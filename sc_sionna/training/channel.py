@@ -36,8 +36,12 @@ _IRRELEVANT = ("max_block_bits",)
 def calibration_key(link: LinkSettings, payload_bits: int) -> str:
     """Name of a calibration: a hash of the link's settings, the payload and the source of plug-ins in the link."""
     relevant = {k: v for k, v in link.model_dump().items() if k not in _IRRELEVANT}
-    if not link.normalize_channel:  # the calibrations that are shipped are older than this setting
-        del relevant["normalize_channel"]
+    for name in (
+        "normalize_channel",
+        "channel_args",
+    ):  # the calibrations that are shipped are older than these settings
+        if not relevant[name]:
+            del relevant[name]
     own = code_identity([], [link])["plugins"]
     return settings_hash({"link": relevant, "payload_bits": payload_bits, **({"plugins": own} if own else {})})[:16]
 

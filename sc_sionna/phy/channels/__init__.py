@@ -30,6 +30,7 @@ therefore belong into the SNR: switch them off in a model that has them. The sam
 
 from __future__ import annotations
 
+import json
 from math import log10
 from typing import Any
 
@@ -40,13 +41,27 @@ from sc_sionna.core.plugins import resolve
 from sc_sionna.core.tensor import Tensor
 from sc_sionna.phy.channels.awgn import AWGNChannel
 from sc_sionna.phy.channels.base import ChannelModel, complex_normal
+from sc_sionna.phy.channels.build import build_model
 from sc_sionna.phy.channels.contract import measure_energy
 from sc_sionna.phy.channels.rayleigh import RayleighChannel
+from sc_sionna.phy.channels.rician import RicianChannel
 from sc_sionna.settings import LinkSettings
 
-__all__ = ["CHANNELS", "AWGNChannel", "ChannelModel", "RayleighChannel", "complex_normal", "make_channel"]
+__all__ = [
+    "CHANNELS",
+    "AWGNChannel",
+    "ChannelModel",
+    "RayleighChannel",
+    "RicianChannel",
+    "complex_normal",
+    "make_channel",
+]
 
-CHANNELS = {"rayleigh": RayleighChannel, "awgn": AWGNChannel}
+CHANNELS: dict[str, type[ChannelModel]] = {
+    "rayleigh": RayleighChannel,
+    "awgn": AWGNChannel,
+    "rician": RicianChannel,
+}
 MAX_DEVIATION = 0.05  # of E|h|² from what the model stands for: 0.2 dB
 
 
@@ -71,8 +86,8 @@ def make_channel(settings: LinkSettings) -> ChannelModel:
 
     Raises
     ------
-    UserError for an unknown model, one that breaks the contract of :class:`ChannelModel`, and one whose E|h|² is more than
-    5 % off, unless ``normalize_channel`` is set.
+    UserError for an unknown model, arguments that it cannot use, one that breaks the contract of :class:`ChannelModel`, and
+    one whose E|h|² is more than 5 % off, unless ``normalize_channel`` is set.
     """
     name, antennas = settings.channel, (settings.num_rx_ant, settings.num_tx_ant)
     cls: Any = resolve(name, CHANNELS, "channel")
@@ -81,9 +96,14 @@ def make_channel(settings: LinkSettings) -> ChannelModel:
         raise UserError(
             f"channel = {name!r}: not a channel model; write a subclass of sc_sionna.phy.channels.ChannelModel"
         )
-    make: Any = cls  # the check above makes it a type that type checkers take for unhashable
-    measured = measure_energy(make, name, *antennas)
-    model = cls(num_rx_ant=antennas[0], num_tx_ant=antennas[1])
+    if cls.ordered and settings.coherence == "image":
+        raise UserError(
+            f"coherence = 'image': channel {name!r} changes from one channel use to the next; set coherence = 'symbol', or "
+            "the number of channel uses that share a matrix, such as 12"
+        )
+    measured = measure_energy(cls, name, *antennas, json.dumps(settings.channel_args, sort_keys=True))
+    model = build_model(cls, name, *antennas, settings.channel_args)
+    model.uses_per_realisation = settings.coherence if isinstance(settings.coherence, int) else 1
     ratio = measured / model.expected_energy
     if settings.normalize_channel and ratio > 0:
         model = NormalizedChannel(model, ratio**-0.5)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
@@ -14,6 +14,7 @@ from sc_sionna.settings.base import Settings
 MAX_JSON = 4096  # characters of all arguments of a model
 
 Degrees = Annotated[float, Field(ge=-180, le=180)]
+Spread = Annotated[float, Field(gt=0, le=15)]  # the one-ring matrices are an approximation for narrow rings
 
 
 class RicianSettings(Settings):
@@ -30,7 +31,78 @@ class RicianSettings(Settings):
     )
 
 
-CHANNEL_SETTINGS: dict[str, type[Settings] | None] = {"rayleigh": None, "awgn": None, "rician": RicianSettings}
+class KroneckerSettings(Settings):
+    """Arguments of ``kronecker``: correlation at both ends, exponential or of a ring of scatterers around the other end."""
+
+    correlation: Literal["exponential", "one-ring"] = Field(
+        "exponential", description="exponential with rx and tx, or one-ring with angles and spreads"
+    )
+    rx: float = Field(0.5, ge=0, le=0.999, description="the exponential correlation of neighbouring receive antennas")
+    tx: float = Field(0.5, ge=0, le=0.999, description="the exponential correlation of neighbouring transmit antennas")
+    arrival_deg: Degrees = Field(0.0, description="the ring's mean angle from broadside at the receiver in degrees")
+    departure_deg: Degrees = Field(
+        0.0, description="the ring's mean angle from broadside at the transmitter in degrees"
+    )
+    rx_spread_deg: Spread = Field(
+        15.0, description="the standard deviation of the angle of arrival, at most 15 degrees"
+    )
+    tx_spread_deg: Spread = Field(
+        15.0, description="the standard deviation of the angle of departure, at most 15 degrees"
+    )
+
+
+class PerColumnSettings(Settings):
+    """Arguments of ``per-column``: transmit antennas at angles of their own, each within a ring of scatterers."""
+
+    centre_deg: Degrees = Field(
+        0.0, description="the middle of the sector in degrees from the receive array's broadside"
+    )
+    sector_deg: float = Field(120.0, ge=0, le=360, description="the sector that the antennas divide evenly, in degrees")
+    spread_deg: Spread = Field(15.0, description="the standard deviation of the angle of arrival, at most 15 degrees")
+
+
+class GaussMarkovSettings(Settings):
+    """Arguments of ``gauss-markov``: how fast the channel ages."""
+
+    doppler_hz: float = Field(50.0, ge=0, le=1e6, description="the Doppler frequency, speed over wavelength, in Hz")
+    use_us: float = Field(71.4, gt=0, le=1e6, description="the time from one channel use to the next in microseconds")
+
+
+class OfdmSettings(Settings):
+    """Arguments of every model with paths: the OFDM resource grid that they are seen on."""
+
+    fft_size: int = Field(72, ge=1, le=4096, description="the number of subcarriers, all of which carry payload")
+    subcarrier_khz: float = Field(30.0, gt=0, le=1e6, description="the subcarrier spacing in kHz")
+    cyclic_prefix: float = Field(
+        0.07, ge=0, le=1, description="the length of the cyclic prefix over that of the symbol"
+    )
+    num_symbols: int | None = Field(
+        None, ge=1, le=65536, description="the most OFDM symbols of an image, or null for as many as it takes"
+    )
+
+
+class PathSettings(OfdmSettings):
+    """Arguments that the models of TR 38.901 share."""
+
+    profile: Literal["A", "B", "C", "D", "E"] = Field("A", description="the profile; D and E have a line of sight")
+    delay_spread_ns: float = Field(100.0, ge=0, le=1e5, description="the root mean square delay spread in ns")
+    carrier_ghz: float = Field(3.5, gt=0, le=100, description="the carrier frequency in GHz")
+    speed_m_s: float = Field(1.0, ge=0, le=1000, description="the receiver's speed in m/s")
+
+
+class TdlSettings(PathSettings):
+    """Arguments of ``tdl``."""
+
+
+CHANNEL_SETTINGS: dict[str, type[Settings] | None] = {
+    "rayleigh": None,
+    "awgn": None,
+    "rician": RicianSettings,
+    "kronecker": KroneckerSettings,
+    "per-column": PerColumnSettings,
+    "gauss-markov": GaussMarkovSettings,
+    "tdl": TdlSettings,
+}
 
 
 def complete_args(channel: str, args: Mapping[str, Any]) -> dict[str, Any]:

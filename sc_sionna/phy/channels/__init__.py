@@ -43,16 +43,25 @@ from sc_sionna.phy.channels.awgn import AWGNChannel
 from sc_sionna.phy.channels.base import ChannelModel, complex_normal
 from sc_sionna.phy.channels.build import build_model
 from sc_sionna.phy.channels.contract import measure_energy
+from sc_sionna.phy.channels.correlated import KroneckerChannel, PerColumnChannel
+from sc_sionna.phy.channels.gauss_markov import GaussMarkovChannel
+from sc_sionna.phy.channels.ofdm import OfdmChannel
 from sc_sionna.phy.channels.rayleigh import RayleighChannel
 from sc_sionna.phy.channels.rician import RicianChannel
+from sc_sionna.phy.channels.tdl import TdlChannel
 from sc_sionna.settings import LinkSettings
 
 __all__ = [
     "CHANNELS",
     "AWGNChannel",
     "ChannelModel",
+    "GaussMarkovChannel",
+    "KroneckerChannel",
+    "OfdmChannel",
+    "PerColumnChannel",
     "RayleighChannel",
     "RicianChannel",
+    "TdlChannel",
     "complex_normal",
     "make_channel",
 ]
@@ -61,6 +70,10 @@ CHANNELS: dict[str, type[ChannelModel]] = {
     "rayleigh": RayleighChannel,
     "awgn": AWGNChannel,
     "rician": RicianChannel,
+    "kronecker": KroneckerChannel,
+    "per-column": PerColumnChannel,
+    "gauss-markov": GaussMarkovChannel,
+    "tdl": TdlChannel,
 }
 MAX_DEVIATION = 0.05  # of E|h|² from what the model stands for: 0.2 dB
 
@@ -75,6 +88,9 @@ class NormalizedChannel(ChannelModel):
     @property
     def expected_energy(self) -> float:
         return self.model.expected_energy
+
+    def check_uses(self, num_uses: int) -> None:
+        self.model.check_uses(num_uses)
 
     def call(self, batch_size: int | Tensor, num_realisations: int, seed: Tensor) -> tf.Tensor:
         h = self.model(batch_size, num_realisations, seed)

@@ -60,6 +60,9 @@ class ChannelModel(Block):
         """Mean of |h|² over entries and realisations, 1 unless a model says otherwise."""
         return 1.0
 
+    def check_uses(self, num_uses: int) -> None:
+        """UserError where the model has no matrices for so many channel uses of an image; every number is served here."""
+
     @abstractmethod
     def call(self, batch_size: int | Tensor, num_realisations: int, seed: Tensor) -> tf.Tensor:
         """Channel matrices, in shape and type as the class says."""

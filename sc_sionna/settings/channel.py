@@ -94,6 +94,28 @@ class TdlSettings(PathSettings):
     """Arguments of ``tdl``."""
 
 
+class ArraySettings(Settings):
+    """A planar antenna array of TR 38.901, half a wavelength between its elements."""
+
+    rows: int = Field(1, ge=1, le=64, description="the number of rows; the antennas divide evenly into them")
+    polarization: Literal["single", "dual"] = Field(
+        "single", description="single (vertical), or dual (crossed at 45 degrees, two antennas at one place)"
+    )
+    pattern: Literal["omni", "38.901"] = Field(
+        "omni", description="omni, or 38.901 with up to 8 dBi, which wants link.normalize_channel = true"
+    )
+
+
+class CdlSettings(PathSettings):
+    """Arguments of ``cdl``: those of ``tdl`` and the antenna arrays."""
+
+    direction: Literal["downlink", "uplink"] = Field(
+        "downlink", description="downlink, or uplink: the terminal transmits"
+    )
+    tx: ArraySettings = Field(default_factory=ArraySettings, description="the transmit array")
+    rx: ArraySettings = Field(default_factory=ArraySettings, description="the receive array")
+
+
 CHANNEL_SETTINGS: dict[str, type[Settings] | None] = {
     "rayleigh": None,
     "awgn": None,
@@ -102,6 +124,7 @@ CHANNEL_SETTINGS: dict[str, type[Settings] | None] = {
     "per-column": PerColumnSettings,
     "gauss-markov": GaussMarkovSettings,
     "tdl": TdlSettings,
+    "cdl": CdlSettings,
 }
 
 

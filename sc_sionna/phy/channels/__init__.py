@@ -42,10 +42,11 @@ from sc_sionna.core.tensor import Tensor
 from sc_sionna.phy.channels.awgn import AWGNChannel
 from sc_sionna.phy.channels.base import ChannelModel, complex_normal
 from sc_sionna.phy.channels.build import build_model
+from sc_sionna.phy.channels.cdl import CdlChannel
 from sc_sionna.phy.channels.contract import measure_energy
 from sc_sionna.phy.channels.correlated import KroneckerChannel, PerColumnChannel
 from sc_sionna.phy.channels.gauss_markov import GaussMarkovChannel
-from sc_sionna.phy.channels.ofdm import OfdmChannel
+from sc_sionna.phy.channels.ofdm import OfdmChannel, SionnaChannel
 from sc_sionna.phy.channels.rayleigh import RayleighChannel
 from sc_sionna.phy.channels.rician import RicianChannel
 from sc_sionna.phy.channels.tdl import TdlChannel
@@ -54,6 +55,7 @@ from sc_sionna.settings import LinkSettings
 __all__ = [
     "CHANNELS",
     "AWGNChannel",
+    "CdlChannel",
     "ChannelModel",
     "GaussMarkovChannel",
     "KroneckerChannel",
@@ -61,6 +63,7 @@ __all__ = [
     "PerColumnChannel",
     "RayleighChannel",
     "RicianChannel",
+    "SionnaChannel",
     "TdlChannel",
     "complex_normal",
     "make_channel",
@@ -74,6 +77,7 @@ CHANNELS: dict[str, type[ChannelModel]] = {
     "per-column": PerColumnChannel,
     "gauss-markov": GaussMarkovChannel,
     "tdl": TdlChannel,
+    "cdl": CdlChannel,
 }
 MAX_DEVIATION = 0.05  # of E|h|² from what the model stands for: 0.2 dB
 

@@ -37,6 +37,7 @@ class ChannelModel(Block):
         takes what its ``__init__`` takes by name beside the antennas.
     ordered : of the class: whether the realisations of an image follow each other in time or frequency. Such a model has no
         use for ``coherence = 'image'``, where there is one, and is refused with it.
+    energy_draws : of the class: the most draws of 1,024 images that E|h|² is measured with, fewer where 0.4 % is reached
     settings : the arguments, an instance of ``Settings``
     uses_per_realisation : channel uses from one realisation to the next, from the link's ``coherence``
     expected_energy : float, the E|h|² over all entries that the model stands for; 1 for every fading model
@@ -46,6 +47,7 @@ class ChannelModel(Block):
 
     Settings: ClassVar[type[Settings] | None] = None
     ordered: ClassVar[bool] = False
+    energy_draws: ClassVar[int] = 64
 
     def __init__(self, num_rx_ant: int, num_tx_ant: int, settings: Any = None) -> None:
         super().__init__(precision="single")

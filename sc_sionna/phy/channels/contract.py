@@ -17,7 +17,6 @@ from sc_sionna.phy.channels.build import build_model
 SEED = 2022  # fixed, so that a model has one measured energy
 IMAGES = 1024  # realisations of a draw
 MOST_ENTRIES = 2**17  # of the matrices of a draw: models with paths need many times their memory
-MAX_DRAWS = 64
 STANDARD_ERROR = 0.004  # of the measured energy, relative: draws stop there
 
 
@@ -53,7 +52,7 @@ def measure_energy(cls: Any, name: str, num_rx_ant: int, num_tx_ant: int, args: 
 
     args : arguments of the model as JSON
 
-    Drawn with fixed seeds, until the standard error of the mean over realisations is 0.4 % or ``MAX_DRAWS`` are made.
+    Drawn with fixed seeds, until the standard error of the mean over realisations is 0.4 % or ``energy_draws`` are made.
 
     Raises
     ------
@@ -72,7 +71,7 @@ def measure_energy(cls: Any, name: str, num_rx_ant: int, num_tx_ant: int, args: 
     if first.shape[:2] not in ((8, 1), (8, 2)):
         raise _refuse(name, f"drew {first.shape} for 8 images of 2 realisations; return 2 of them, or 1 for all uses")
     energies: list[np.ndarray] = []
-    for number in range(MAX_DRAWS):
+    for number in range(cls.energy_draws):
         h = draw(tf.constant(images), tf.constant([SEED, number], tf.int32)).numpy()[:, 0]
         if not np.isfinite(h).all():
             raise _refuse(name, "drew a matrix that is not finite; check the model for overflow and divisions by 0")

@@ -23,26 +23,17 @@ from sc_sionna.settings.channel import OfdmSettings
 
 
 class OfdmChannel(ChannelModel):
-    """A Sionna channel model over OFDM. Subclasses write ``make_paths``, and add to ``Settings`` what it takes.
-
-    It draws from Sionna's global generator, which is set from the seed before and put back after, so the same seed and batch
-    size give the same matrices. A model that draws with NumPy's generators too is refused when the link is built, since it
-    gives others for the same seed.
-    """
+    """Paths over OFDM. Subclasses write ``draw_paths``; their ``Settings`` extend :class:`OfdmSettings`."""
 
     Settings = OfdmSettings
     ordered = True
-
-    def __init__(self, num_rx_ant: int, num_tx_ant: int, settings: Any) -> None:
-        super().__init__(num_rx_ant, num_tx_ant, settings)
-        self.generator = config.tf_rng  # made here, as tf.function makes no variables
-        self.paths = self.make_paths()
+    energy_draws = 6  # some 0.7 %, 0.03 dB: paths take seconds a draw
 
     @abstractmethod
-    def make_paths(self) -> Any:
-        """A callable ``(batch_size, num_time_steps, sampling_frequency) -> a, tau`` as Sionna's channel models are.
+    def draw_paths(self, batch_size: int | Tensor, num_symbols: int, seed: Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """Gains and delays of the paths, as Sionna's channel models give them.
 
-        a : complex64 ``[batch, 1, num_rx_ant, 1, num_tx_ant, paths, num_time_steps]``; tau : seconds, float32
+        a : complex64 ``[batch, 1, num_rx_ant, 1, num_tx_ant, paths, num_symbols]``; tau : seconds, float32
         ``[batch, 1, 1, paths]`` or ``[batch, 1, num_rx_ant, 1, num_tx_ant, paths]``.
         """
 
@@ -67,13 +58,7 @@ class OfdmChannel(ChannelModel):
         num_symbols = last // fft_size + 1
         step = stride if fft_size % stride == 0 else 1  # between the subcarriers that are needed
         subcarriers = range(0, fft_size if num_symbols > 1 else last + 1, step)
-        kept = self.generator.state.read_value()
-        words = tf.cast(seed, tf.int64)  # one 64-bit key; the counters of the generator start at 0
-        self.generator.reset_from_seed(
-            tf.bitwise.left_shift(words[0], 32) + tf.bitwise.bitwise_and(words[1], 2**32 - 1)
-        )
-        a, tau = self.paths(batch_size, num_symbols, self.symbol_rate)
-        self.generator.reset(kept)
+        a, tau = self.draw_paths(batch_size, num_symbols, seed)
         h = self._response(a, tau, subcarriers)
         h = tf.reshape(h, [batch_size, num_symbols * len(subcarriers), self.num_rx_ant, self.num_tx_ant])
         return h[:, :: stride // step][:, :num_realisations]
@@ -93,3 +78,32 @@ class OfdmChannel(ChannelModel):
         if len(tau.shape) == 4:
             return tf.einsum("brtps,bpf->bsfrt", a[:, 0, :, 0], e[:, 0, 0])
         return tf.einsum("brtps,brtpf->bsfrt", a[:, 0, :, 0], e[:, 0, :, 0])
+
+
+class SionnaChannel(OfdmChannel):
+    """A channel model of Sionna that returns ``(a, tau)``, over OFDM. Subclasses write ``make_paths``.
+
+    It draws from Sionna's global generator, which is set from the seed before and put back after, so the same seed and batch
+    size give the same matrices. A model that draws with NumPy's generators too is refused when the link is built, since it
+    gives others for the same seed.
+    """
+
+    def __init__(self, num_rx_ant: int, num_tx_ant: int, settings: Any) -> None:
+        super().__init__(num_rx_ant, num_tx_ant, settings)
+        self.generator = config.tf_rng  # made here, as tf.function makes no variables
+        self.paths = self.make_paths()
+
+    @abstractmethod
+    def make_paths(self) -> Any:
+        """The model, called ``(batch_size, num_time_steps, sampling_frequency) -> a, tau``."""
+
+    def draw_paths(self, batch_size: int | Tensor, num_symbols: int, seed: Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """The model's paths at the rate of the OFDM symbols, from the seed alone."""
+        kept = self.generator.state.read_value()
+        words = tf.cast(seed, tf.int64)  # one 64-bit key; the counters of the generator start at 0
+        self.generator.reset_from_seed(
+            tf.bitwise.left_shift(words[0], 32) + tf.bitwise.bitwise_and(words[1], 2**32 - 1)
+        )
+        a, tau = self.paths(batch_size, num_symbols, self.symbol_rate)
+        self.generator.reset(kept)
+        return a, tau

@@ -6,11 +6,11 @@ from typing import Any
 
 from sionna.phy.channel.tr38901 import TDL
 
-from sc_sionna.phy.channels.ofdm import OfdmChannel
+from sc_sionna.phy.channels.ofdm import SionnaChannel
 from sc_sionna.settings.channel import TdlSettings
 
 
-class TdlChannel(OfdmChannel):
+class TdlChannel(SionnaChannel):
     """Tapped delay line TDL-A to E of TR 38.901 over OFDM, Sionna's, independent between antennas.
 
     The taps of Table 7.7.2-1 to 5, delays scaled to the delay spread; each fades as a sum of sinusoids with the Doppler

@@ -5,7 +5,10 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from pydantic.fields import FieldInfo
+
 from sc_sionna.core.startup import start_backend
+from sc_sionna.settings import Settings
 
 
 def names() -> dict[str, dict[str, str]]:
@@ -52,8 +55,17 @@ def _channel(model: Any) -> str:
     """What a channel model is, and its arguments with their defaults."""
     if model.Settings is None:
         return _first_line(model)
-    args = model.Settings().model_dump(mode="json")
-    return f"{_first_line(model)}; channel_args: {', '.join(f'{name}={json.dumps(v)}' for name, v in args.items())}"
+    args = ", ".join(map(_argument, model.Settings.model_fields.items()))
+    return f"{_first_line(model)}; channel_args: {args}"
+
+
+def _argument(field: tuple[str, FieldInfo]) -> str:
+    """``name=default`` as JSON, or the name alone of an argument without."""
+    name, info = field
+    if info.is_required():
+        return name
+    default = info.get_default(call_default_factory=True)
+    return f"{name}={json.dumps(default.model_dump() if isinstance(default, Settings) else default)}"
 
 
 def _first_line(documented: object) -> str:

@@ -116,6 +116,19 @@ class CdlSettings(PathSettings):
     rx: ArraySettings = Field(default_factory=ArraySettings, description="the receive array")
 
 
+class DatasetSettings(Settings):
+    """Arguments of ``dataset``: a file of channel matrices, and its hash, which a record needs to name the same data."""
+
+    file: str = Field(
+        pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}\.npz$", description="the name of a file in data/channels, NAME.npz"
+    )
+    sha256: str = Field(pattern=r"^([0-9a-f]{64})?$", description="the file's SHA-256; with '' the refusal shows it")
+
+
+class CirDatasetSettings(OfdmSettings, DatasetSettings):
+    """Arguments of ``cir-dataset``: a file of impulse responses, and the OFDM resource grid."""
+
+
 CHANNEL_SETTINGS: dict[str, type[Settings] | None] = {
     "rayleigh": None,
     "awgn": None,
@@ -125,6 +138,8 @@ CHANNEL_SETTINGS: dict[str, type[Settings] | None] = {
     "gauss-markov": GaussMarkovSettings,
     "tdl": TdlSettings,
     "cdl": CdlSettings,
+    "dataset": DatasetSettings,
+    "cir-dataset": CirDatasetSettings,
 }
 
 

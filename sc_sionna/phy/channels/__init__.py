@@ -45,6 +45,7 @@ from sc_sionna.phy.channels.build import build_model
 from sc_sionna.phy.channels.cdl import CdlChannel
 from sc_sionna.phy.channels.contract import measure_energy
 from sc_sionna.phy.channels.correlated import KroneckerChannel, PerColumnChannel
+from sc_sionna.phy.channels.dataset import CirDatasetChannel, DatasetChannel
 from sc_sionna.phy.channels.gauss_markov import GaussMarkovChannel
 from sc_sionna.phy.channels.ofdm import OfdmChannel, SionnaChannel
 from sc_sionna.phy.channels.rayleigh import RayleighChannel
@@ -57,6 +58,8 @@ __all__ = [
     "AWGNChannel",
     "CdlChannel",
     "ChannelModel",
+    "CirDatasetChannel",
+    "DatasetChannel",
     "GaussMarkovChannel",
     "KroneckerChannel",
     "OfdmChannel",
@@ -78,6 +81,8 @@ CHANNELS: dict[str, type[ChannelModel]] = {
     "gauss-markov": GaussMarkovChannel,
     "tdl": TdlChannel,
     "cdl": CdlChannel,
+    "dataset": DatasetChannel,
+    "cir-dataset": CirDatasetChannel,
 }
 MAX_DEVIATION = 0.05  # of E|h|² from what the model stands for: 0.2 dB
 
@@ -121,7 +126,8 @@ def make_channel(settings: LinkSettings) -> ChannelModel:
             f"coherence = 'image': channel {name!r} changes from one channel use to the next; set coherence = 'symbol', or "
             "the number of channel uses that share a matrix, such as 12"
         )
-    measured = measure_energy(cls, name, *antennas, json.dumps(settings.channel_args, sort_keys=True))
+    make: Any = cls  # the check above makes it a type that type checkers take for unhashable
+    measured = measure_energy(make, name, *antennas, json.dumps(settings.channel_args, sort_keys=True))
     model = build_model(cls, name, *antennas, settings.channel_args)
     model.uses_per_realisation = settings.coherence if isinstance(settings.coherence, int) else 1
     ratio = measured / model.expected_energy

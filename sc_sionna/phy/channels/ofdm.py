@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from math import pi
-from typing import Any
+from typing import Any, ClassVar
 
 import tensorflow as tf
 from sionna.phy import config
@@ -19,13 +19,14 @@ from sionna.phy.channel import subcarrier_frequencies
 from sc_sionna.core.errors import UserError
 from sc_sionna.core.tensor import Tensor
 from sc_sionna.phy.channels.base import ChannelModel
+from sc_sionna.settings import Settings as AnySettings
 from sc_sionna.settings.channel import OfdmSettings
 
 
 class OfdmChannel(ChannelModel):
     """Paths over OFDM. Subclasses write ``draw_paths``; their ``Settings`` extend :class:`OfdmSettings`."""
 
-    Settings = OfdmSettings
+    Settings: ClassVar[type[AnySettings] | None] = OfdmSettings
     ordered = True
     energy_draws = 6  # some 0.7 %, 0.03 dB: paths take seconds a draw
 

@@ -121,4 +121,4 @@ def test_the_list_shows_arguments() -> None:
     listed = names()["channels"]
     assert "channel_args: k_db=6.0, arrival_deg=null" in listed["rician"]
     for name, settings in CHANNEL_SETTINGS.items():
-        assert all(f"{argument}=" in listed[name] for argument in (settings.model_fields if settings else ()))
+        assert all(f" {argument}" in listed[name] for argument in (settings.model_fields if settings else ()))

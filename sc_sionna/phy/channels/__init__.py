@@ -1,26 +1,30 @@
 """Channel models by name, and how a user adds one.
 
 A channel model draws channel matrices; the link multiplies, adds noise and equalises. To add one without editing the
-package, write a class with one method and name it in the settings as ``channel="my_module:RicianChannel"``::
+package, write a class with one method and name it in the settings as ``channel="my_module:KeyholeChannel"``, its arguments
+as ``channel_args={"holes": 2}``. They are a class ``Settings`` within it, as here, or what its ``__init__`` takes::
 
     import tensorflow as tf
+    from pydantic import Field
     from sc_sionna.phy.channels import ChannelModel, complex_normal
+    from sc_sionna.settings import Settings
 
-    class RicianChannel(ChannelModel):
-        '''Line of sight with K-factor 6 dB: H = sqrt(K/(K+1)) a_r a_t^T + sqrt(1/(K+1)) Rayleigh.'''
+    class KeyholeSettings(Settings):
+        holes: int = Field(1, ge=1, le=16, description="the number of openings")
+
+    class KeyholeChannel(ChannelModel):
+        '''All paths go through a few openings: H = A Bᵀ / sqrt(holes), whose rank is their number.'''
+
+        Settings = KeyholeSettings
 
         def call(self, batch_size, num_realisations, seed):
-            k_factor = 10 ** 0.6
-            shape = [batch_size, num_realisations, self.num_rx_ant, self.num_tx_ant]
-            scattered = complex_normal(shape, tf.random.experimental.stateless_fold_in(seed, 0))
-            angles = tf.random.stateless_uniform(
-                [batch_size, 1, 2], tf.random.experimental.stateless_fold_in(seed, 1), -1.0, 1.0)
-            def steer(n, sine):
-                phase = 3.14159265 * sine[..., None] * tf.range(n, dtype=tf.float32)
-                return tf.complex(tf.cos(phase), tf.sin(phase))
-            sight = (steer(self.num_rx_ant, angles[..., 0])[..., :, None]
-                     * steer(self.num_tx_ant, angles[..., 1])[..., None, :])
-            return (k_factor / (k_factor + 1)) ** 0.5 * sight + (1 / (k_factor + 1)) ** 0.5 * scattered
+            seeds, holes = tf.random.split(seed, 2), self.settings.holes
+            receive = complex_normal([batch_size, num_realisations, self.num_rx_ant, holes], seeds[0])
+            transmit = complex_normal([batch_size, num_realisations, self.num_tx_ant, holes], seeds[1])
+            return tf.matmul(receive, transmit, transpose_b=True) / holes**0.5
+
+A model of Sionna's that returns paths is a :class:`SionnaChannel` with one method of one line, see
+:mod:`sc_sionna.phy.channels.ofdm`.
 
 E|h|² must be 1 for every entry, or the SNR is not what the settings say. It is measured on fixed seeds when a link is built,
 and a model that is off by more than 5 % is refused, unless the settings say ``normalize_channel``: then every matrix is

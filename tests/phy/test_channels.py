@@ -48,7 +48,7 @@ def test_awgn_is_the_identity():
 
 
 def test_the_example_of_the_documentation(tmp_path, monkeypatch):
-    """The keyhole of the module's docstring, saved as a user would, serves a link with unit power and the rank it is told."""
+    """The keyhole of the module's docstring, saved as a user would, serves a link with unit power and its rank."""
     example = re.search(r"::\n\n(    import.*?)\n\nA model of Sionna", channels.__doc__, re.DOTALL).group(1)
     assert len(example.splitlines()) <= 30
     (tmp_path / "documented_channel.py").write_text(textwrap.dedent(example) + "\n")

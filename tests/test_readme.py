@@ -6,12 +6,13 @@ import re
 from pathlib import Path
 
 import numpy as np
+import pytest
 import tensorflow as tf
 import typer
 from PIL import Image
 
 from sc_sionna.cli.main import app
-from sc_sionna.phy.channels import ChannelModel
+from sc_sionna.settings.channel import CHANNEL_SETTINGS, ArraySettings, OfdmSettings
 
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -62,14 +63,24 @@ def test_the_link_example_runs_and_prints_a_block_error_rate(capsys):
     assert 0.0 < float(capsys.readouterr().out) < 0.2  # 2 streams at 0 dB: about 0.05
 
 
-def test_the_channel_example_has_unit_power_and_its_correlation():
-    example = next(block for block in BLOCKS if "ChannelModel" in block)
+def test_the_channel_examples_take_arguments_and_serve_a_link():
     names: dict = {}
-    exec(compile(example, "README.md", "exec"), names)
-    (kind,) = [
-        v for v in names.values() if isinstance(v, type) and issubclass(v, ChannelModel) and v is not ChannelModel
-    ]
-    h = kind(num_rx_ant=4, num_tx_ant=8)(5000, 1, tf.constant([1, 2])).numpy()[:, 0]
-    assert np.allclose((np.abs(h) ** 2).mean(axis=(0, 1)), 1.0, atol=0.05)
-    correlation = np.einsum("brt,bru->tu", h, h.conj()) / (h.shape[0] * h.shape[1])
-    assert np.allclose(correlation[0, :3], [1.0, 0.7, 0.49], atol=0.05)
+    for example in (block for block in BLOCKS if "ChannelModel" in block or "SionnaChannel" in block):
+        exec(compile(example, "README.md", "exec"), names)
+    for m in (0.5, 4.0):
+        h = names["NakagamiChannel"](num_rx_ant=4, num_tx_ant=8, m=m)(5000, 1, tf.constant([1, 2])).numpy()
+        energy = np.abs(h) ** 2
+        assert energy.mean() == pytest.approx(1, abs=0.02)
+        assert energy.var() == pytest.approx(1 / m, rel=0.05)
+        assert np.abs(h.mean()) < 0.02
+    paths = names["ConformanceChannel"](4, 8, settings=OfdmSettings(fft_size=12))
+    assert paths(3, 20, tf.constant([1, 2])).shape == (3, 20, 4, 8)
+
+
+def test_the_table_of_channel_models_has_every_argument():
+    rows = {name: line for line in README.splitlines() for name in re.findall(r"^\| `([\w-]+)`", line)}
+    rows["awgn"] = rows["rayleigh"]
+    for name, settings in CHANNEL_SETTINGS.items():
+        stated = re.findall(r"`([\w.-]+)`", rows[name].split("|")[3].replace("those of `tdl`", rows["tdl"].split("|")[3]))
+        arrays = [*ArraySettings.model_fields] if name == "cdl" else []
+        assert sorted(stated) == sorted([*(settings.model_fields if settings else ()), *arrays]), name

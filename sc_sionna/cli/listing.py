@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+import json
+from typing import Any
+
+from pydantic.fields import FieldInfo
+
 from sc_sionna.core.startup import start_backend
+from sc_sionna.settings import Settings
 
 
 def names() -> dict[str, dict[str, str]]:
@@ -23,7 +29,7 @@ def names() -> dict[str, dict[str, str]]:
         "schemes": {
             name: f"weights for {', '.join(found)}" if found else "to be trained" for name, found in trained.items()
         },
-        "channels": {name: _first_line(channel) for name, channel in CHANNELS.items()} | {"module:Class": "your own"},
+        "channels": {name: _channel(model) for name, model in CHANNELS.items()} | {"module:Class": "your own"},
         "attacks": {
             threat.model_fields["kind"].default: f"the attacker knows {threat.knowledge}"
             for threat in (SourceThreat, RandomSignThreat, OverTheAirThreat, GaussianThreat)
@@ -43,6 +49,23 @@ def print_names() -> None:
         width = max(map(len, found))
         for name, words in found.items():
             print(f"  {name:{width}}  {words}".rstrip())
+
+
+def _channel(model: Any) -> str:
+    """What a channel model is, and its arguments with their defaults."""
+    if model.Settings is None:
+        return _first_line(model)
+    args = ", ".join(map(_argument, model.Settings.model_fields.items()))
+    return f"{_first_line(model)}; channel_args: {args}"
+
+
+def _argument(field: tuple[str, FieldInfo]) -> str:
+    """``name=default`` as JSON, or the name alone of an argument without."""
+    name, info = field
+    if info.is_required():
+        return name
+    default = info.get_default(call_default_factory=True)
+    return f"{name}={json.dumps(default.model_dump() if isinstance(default, Settings) else default)}"
 
 
 def _first_line(documented: object) -> str:

@@ -17,8 +17,8 @@ Verdicts
     A block is received if its CRC is right *and* every bit is decided: zeros by default pass checks that start from zero.
     Whether the received bits equal the sent ones is the simulation's knowledge, counted apart from the receiver's opinion.
 Fading
-    Complex Gaussian. ``coherence`` says how long one realisation lasts: ``image`` (one per image), a number of channel
-    uses, or ``symbol``. The independent sample of every statistic is the image.
+    Complex Gaussian where the channel model says no other. ``coherence`` says how long one realisation lasts: ``image`` (one
+    per image), a number of channel uses, or ``symbol``. The independent sample of every statistic is the image.
 LLR
     Sionna's sign: ln P(b=1)/P(b=0). Bits most significant first.
 Axes

@@ -30,6 +30,7 @@ class MimoChannel(Object):
         super().__init__(precision="single")
         self.settings, self.num_uses = settings, num_uses
         self.channel = make_channel(settings)
+        self.channel.check_uses(num_uses)
         self.precoder = make_precoder(settings, self.channel)
         uses = {"image": num_uses, "symbol": 1}.get(str(settings.coherence), settings.coherence)
         self.uses_per_realisation = min(int(uses), num_uses)

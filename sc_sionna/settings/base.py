@@ -50,7 +50,7 @@ class Settings(BaseModel):
         """
         if not isinstance(values, Mapping):
             raise UserError(f"{cls.__name__}: a table of settings is expected, not {type(values).__name__}")
-        missing = next(_missing(cls, values), None)
+        missing = next(missing_settings(cls, values), None)
         if missing is not None:
             raise UserError(f"setting {missing!r} of {cls.__name__} is missing; a stored setting is never filled in")
         return cls(**values)
@@ -68,12 +68,17 @@ class Settings(BaseModel):
                     )
         return self
 
+    @classmethod
+    def missing_within(cls, values: Mapping[str, Any]) -> Iterator[str]:
+        """Dotted names that stored ``values`` lack beside the fields of the class and of its groups: none."""
+        yield from ()
+
     def with_(self, **changes: Any) -> Any:
         """A validated copy with some settings changed; a dictionary changes some settings of a group."""
         return type(self)(**merged(self.model_dump(), changes))
 
 
-def _missing(cls: type[BaseModel], values: Mapping[str, Any]) -> Iterator[str]:
+def missing_settings(cls: type[BaseModel], values: Mapping[str, Any]) -> Iterator[str]:
     """Dotted names of the settings of ``cls`` and of its groups that ``values`` lack."""
     for name, field in cls.model_fields.items():
         if name not in values:
@@ -81,7 +86,9 @@ def _missing(cls: type[BaseModel], values: Mapping[str, Any]) -> Iterator[str]:
         elif isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
             within = values[name]
             if isinstance(within, Mapping):
-                yield from (f"{name}.{rest}" for rest in _missing(field.annotation, within))
+                yield from (f"{name}.{rest}" for rest in missing_settings(field.annotation, within))
+    if issubclass(cls, Settings):
+        yield from cls.missing_within(values)
 
 
 def _numbers(value: Any) -> Iterator[int | float]:

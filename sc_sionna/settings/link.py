@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Iterator, Mapping
+from typing import Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
-from sc_sionna.settings.base import PluginName, Settings
+from sc_sionna.settings.base import PluginName, Settings, missing_settings
+from sc_sionna.settings.channel import CHANNEL_SETTINGS, complete_args
 
 BITS_PER_SYMBOL = {"qpsk": 2, "16qam": 4, "64qam": 6, "256qam": 8}
 
@@ -41,7 +43,15 @@ class LinkSettings(Settings):
         0.01, ge=1e-3, le=0.5, description="the block error rate that an adaptive link stays below where it can"
     )
     precoder: PluginName = Field("svd", description="'svd', 'dft', or module:Class")
-    channel: PluginName = Field("rayleigh", description="'rayleigh', 'awgn', or module:Class")
+    channel: PluginName = Field(
+        "rayleigh",
+        description=f"{', '.join(map(repr, CHANNEL_SETTINGS))}, or module:Class; `sc-sionna list` tells more",
+    )
+    channel_args: dict[str, Any] = Field(
+        default_factory=dict,
+        validate_default=True,
+        description="the arguments of the channel model by name, such as k_db = 6 of 'rician'; `sc-sionna list` shows them",
+    )
     normalize_channel: bool = Field(
         False, description="true to scale a channel model by the ensemble's mean of |h|², measured when it is built"
     )
@@ -63,6 +73,18 @@ class LinkSettings(Settings):
     def crc_bits(self) -> int:
         """Length of the CRC of a block, 0 for none."""
         return 0 if self.crc == "none" else int("".join(c for c in self.crc if c.isdigit()))
+
+    @field_validator("channel_args")
+    @classmethod
+    def _complete(cls, args: dict[str, Any], info: ValidationInfo) -> dict[str, Any]:
+        return complete_args(info.data["channel"], args) if "channel" in info.data else args
+
+    @classmethod
+    def missing_within(cls, values: Mapping[str, Any]) -> Iterator[str]:
+        """Arguments of a built-in channel model that stored ``values`` lack."""
+        model, args = CHANNEL_SETTINGS.get(str(values.get("channel"))), values.get("channel_args")
+        if model is not None and isinstance(args, Mapping):
+            yield from (f"channel_args.{name}" for name in missing_settings(model, args))
 
     @model_validator(mode="after")
     def _check(self) -> LinkSettings:

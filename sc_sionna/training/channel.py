@@ -32,14 +32,14 @@ NUM_QUANTILES = 257
 # What only matters to longer payloads. The decoder counts: the bits of a block that neither decodes differ between them.
 _IRRELEVANT = ("max_block_bits", "adaptation", "target_bler")
 # Settings that are younger than the calibrations that are shipped, which are those of the defaults
-_LATER = ("normalize_channel", "channel_uses")
+_LATER = ("normalize_channel", "channel_uses", "channel_args")
 
 
 def calibration_key(link: LinkSettings, payload_bits: int) -> str:
     """Name of a calibration: a hash of the link's settings, the payload and the source of plug-ins in the link."""
     relevant = {k: v for k, v in link.model_dump().items() if k not in _IRRELEVANT}
     for name in _LATER:
-        if relevant[name] == LinkSettings.model_fields[name].default:
+        if not relevant[name]:
             del relevant[name]
     own = code_identity([], [link])["plugins"]
     return settings_hash({"link": relevant, "payload_bits": payload_bits, **({"plugins": own} if own else {})})[:16]

@@ -48,20 +48,23 @@ def test_awgn_is_the_identity():
 
 
 def test_the_example_of_the_documentation(tmp_path, monkeypatch):
-    """The Rician model of the module's docstring, saved as a user would, serves a link and has unit power."""
-    example = re.search(r"::\n\n(    import.*?)\n\nE\|h", channels.__doc__, re.DOTALL).group(1)
+    """The keyhole of the module's docstring, saved as a user would, serves a link with unit power and its rank."""
+    example = re.search(r"::\n\n(    import.*?)\n\nA model of Sionna", channels.__doc__, re.DOTALL).group(1)
     assert len(example.splitlines()) <= 30
     (tmp_path / "documented_channel.py").write_text(textwrap.dedent(example) + "\n")
     monkeypatch.syspath_prepend(tmp_path)
     allow("documented_channel")
-    s = settings(channel="documented_channel:RicianChannel", num_streams=1)
+    s = settings(channel="documented_channel:KeyholeChannel", channel_args={"holes": 3}, num_streams=1)
     h = channels.make_channel(s)(4000, 2, seed(3)).numpy()
     assert h.shape == (4000, 2, 4, 8)
     power = np.mean(np.abs(h) ** 2, axis=(1, 2, 3))
     assert abs(power.mean() - 1) / (power.std() / np.sqrt(len(power))) < 4
+    assert (np.linalg.matrix_rank(h[:50], rtol=1e-4) == 3).all()
     link = DigitalLink(s, 256)
     bits = random_bits(16, 256)
     np.testing.assert_array_equal(link(bits, 30.0, seed(4)).bits, bits)
+    with pytest.raises(UserError, match=r"channel_args: holes = 0: .* the number of openings"):
+        DigitalLink(s.with_(channel_args={"holes": 0}), 256)
 
 
 class OneRealisation(channels.ChannelModel):
@@ -89,7 +92,7 @@ def test_a_model_may_leave_one_realisation():
     ("changes", "words"),
     [
         ({"channel": "tests.phy.test_channels:WrongShape"}, ["channel = 'tests.phy", "[batch, realisations, 4, 8]"]),
-        ({"channel": "raylie"}, ["channel = 'raylie'", "awgn, rayleigh"]),
+        ({"channel": "raylie"}, ["channel = 'raylie'", "awgn, cdl", "rayleigh, rician"]),
         ({"precoder": "zf"}, ["precoder = 'zf'", "dft, svd"]),
     ],
 )

@@ -1,26 +1,30 @@
 """Channel models by name, and how a user adds one.
 
 A channel model draws channel matrices; the link multiplies, adds noise and equalises. To add one without editing the
-package, write a class with one method and name it in the settings as ``channel="my_module:RicianChannel"``::
+package, write a class with one method and name it in the settings as ``channel="my_module:KeyholeChannel"``, its arguments
+as ``channel_args={"holes": 2}``. They are a class ``Settings`` within it, as here, or what its ``__init__`` takes::
 
     import tensorflow as tf
+    from pydantic import Field
     from sc_sionna.phy.channels import ChannelModel, complex_normal
+    from sc_sionna.settings import Settings
 
-    class RicianChannel(ChannelModel):
-        '''Line of sight with K-factor 6 dB: H = sqrt(K/(K+1)) a_r a_t^T + sqrt(1/(K+1)) Rayleigh.'''
+    class KeyholeSettings(Settings):
+        holes: int = Field(1, ge=1, le=16, description="the number of openings")
+
+    class KeyholeChannel(ChannelModel):
+        '''All paths go through a few openings: H = A Bᵀ / sqrt(holes), whose rank is their number.'''
+
+        Settings = KeyholeSettings
 
         def call(self, batch_size, num_realisations, seed):
-            k_factor = 10 ** 0.6
-            shape = [batch_size, num_realisations, self.num_rx_ant, self.num_tx_ant]
-            scattered = complex_normal(shape, tf.random.experimental.stateless_fold_in(seed, 0))
-            angles = tf.random.stateless_uniform(
-                [batch_size, 1, 2], tf.random.experimental.stateless_fold_in(seed, 1), -1.0, 1.0)
-            def steer(n, sine):
-                phase = 3.14159265 * sine[..., None] * tf.range(n, dtype=tf.float32)
-                return tf.complex(tf.cos(phase), tf.sin(phase))
-            sight = (steer(self.num_rx_ant, angles[..., 0])[..., :, None]
-                     * steer(self.num_tx_ant, angles[..., 1])[..., None, :])
-            return (k_factor / (k_factor + 1)) ** 0.5 * sight + (1 / (k_factor + 1)) ** 0.5 * scattered
+            seeds, holes = tf.random.split(seed, 2), self.settings.holes
+            receive = complex_normal([batch_size, num_realisations, self.num_rx_ant, holes], seeds[0])
+            transmit = complex_normal([batch_size, num_realisations, self.num_tx_ant, holes], seeds[1])
+            return tf.matmul(receive, transmit, transpose_b=True) / holes**0.5
+
+A model of Sionna's that returns paths is a :class:`SionnaChannel` with one method of one line, see
+:mod:`sc_sionna.phy.channels.ofdm`.
 
 E|h|² must be 1 for every entry, or the SNR is not what the settings say. It is measured on fixed seeds when a link is built,
 and a model that is off by more than 5 % is refused, unless the settings say ``normalize_channel``: then every matrix is
@@ -30,6 +34,7 @@ therefore belong into the SNR: switch them off in a model that has them. The sam
 
 from __future__ import annotations
 
+import json
 from math import log10
 from typing import Any
 
@@ -40,13 +45,49 @@ from sc_sionna.core.plugins import resolve
 from sc_sionna.core.tensor import Tensor
 from sc_sionna.phy.channels.awgn import AWGNChannel
 from sc_sionna.phy.channels.base import ChannelModel, complex_normal
+from sc_sionna.phy.channels.build import build_model
+from sc_sionna.phy.channels.cdl import CdlChannel
 from sc_sionna.phy.channels.contract import measure_energy
+from sc_sionna.phy.channels.correlated import KroneckerChannel, PerColumnChannel
+from sc_sionna.phy.channels.dataset import CirDatasetChannel, DatasetChannel
+from sc_sionna.phy.channels.gauss_markov import GaussMarkovChannel
+from sc_sionna.phy.channels.ofdm import OfdmChannel, SionnaChannel
 from sc_sionna.phy.channels.rayleigh import RayleighChannel
+from sc_sionna.phy.channels.rician import RicianChannel
+from sc_sionna.phy.channels.tdl import TdlChannel
 from sc_sionna.settings import LinkSettings
 
-__all__ = ["CHANNELS", "AWGNChannel", "ChannelModel", "RayleighChannel", "complex_normal", "make_channel"]
+__all__ = [
+    "CHANNELS",
+    "AWGNChannel",
+    "CdlChannel",
+    "ChannelModel",
+    "CirDatasetChannel",
+    "DatasetChannel",
+    "GaussMarkovChannel",
+    "KroneckerChannel",
+    "OfdmChannel",
+    "PerColumnChannel",
+    "RayleighChannel",
+    "RicianChannel",
+    "SionnaChannel",
+    "TdlChannel",
+    "complex_normal",
+    "make_channel",
+]
 
-CHANNELS = {"rayleigh": RayleighChannel, "awgn": AWGNChannel}
+CHANNELS: dict[str, type[ChannelModel]] = {
+    "rayleigh": RayleighChannel,
+    "awgn": AWGNChannel,
+    "rician": RicianChannel,
+    "kronecker": KroneckerChannel,
+    "per-column": PerColumnChannel,
+    "gauss-markov": GaussMarkovChannel,
+    "tdl": TdlChannel,
+    "cdl": CdlChannel,
+    "dataset": DatasetChannel,
+    "cir-dataset": CirDatasetChannel,
+}
 MAX_DEVIATION = 0.05  # of E|h|² from what the model stands for: 0.2 dB
 
 
@@ -61,6 +102,9 @@ class NormalizedChannel(ChannelModel):
     def expected_energy(self) -> float:
         return self.model.expected_energy
 
+    def check_uses(self, num_uses: int) -> None:
+        self.model.check_uses(num_uses)
+
     def call(self, batch_size: int | Tensor, num_realisations: int, seed: Tensor) -> tf.Tensor:
         h = self.model(batch_size, num_realisations, seed)
         return tf.cast(tf.cast(h, tf.complex128) * self.gain, h.dtype)
@@ -71,8 +115,8 @@ def make_channel(settings: LinkSettings) -> ChannelModel:
 
     Raises
     ------
-    UserError for an unknown model, one that breaks the contract of :class:`ChannelModel`, and one whose E|h|² is more than
-    5 % off, unless ``normalize_channel`` is set.
+    UserError for an unknown model, arguments that it cannot use, one that breaks the contract of :class:`ChannelModel`, and
+    one whose E|h|² is more than 5 % off, unless ``normalize_channel`` is set.
     """
     name, antennas = settings.channel, (settings.num_rx_ant, settings.num_tx_ant)
     cls: Any = resolve(name, CHANNELS, "channel")
@@ -81,9 +125,15 @@ def make_channel(settings: LinkSettings) -> ChannelModel:
         raise UserError(
             f"channel = {name!r}: not a channel model; write a subclass of sc_sionna.phy.channels.ChannelModel"
         )
+    if cls.ordered and settings.coherence == "image":
+        raise UserError(
+            f"coherence = 'image': channel {name!r} changes from one channel use to the next; set coherence = 'symbol', or "
+            "the number of channel uses that share a matrix, such as 12"
+        )
     make: Any = cls  # the check above makes it a type that type checkers take for unhashable
-    measured = measure_energy(make, name, *antennas)
-    model = cls(num_rx_ant=antennas[0], num_tx_ant=antennas[1])
+    measured = measure_energy(make, name, *antennas, json.dumps(settings.channel_args, sort_keys=True))
+    model = build_model(cls, name, *antennas, settings.channel_args)
+    model.uses_per_realisation = settings.coherence if isinstance(settings.coherence, int) else 1
     ratio = measured / model.expected_energy
     if settings.normalize_channel and ratio > 0:
         model = NormalizedChannel(model, ratio**-0.5)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from functools import cache, partial
 from typing import Any
 
@@ -11,10 +12,11 @@ import tensorflow as tf
 from sc_sionna.core.errors import UserError
 from sc_sionna.core.tensor import Tensor
 from sc_sionna.phy.channels.base import ChannelModel
+from sc_sionna.phy.channels.build import build_model
 
 SEED = 2022  # fixed, so that a model has one measured energy
 IMAGES = 1024  # realisations of a draw
-MAX_DRAWS = 64
+MOST_ENTRIES = 2**17  # of the matrices of a draw: models with paths need many times their memory
 STANDARD_ERROR = 0.004  # of the measured energy, relative: draws stop there
 
 
@@ -45,16 +47,19 @@ def _draw(model: ChannelModel, name: str, batch: int | Tensor, seed: Tensor, rea
 
 
 @cache
-def measure_energy(cls: Any, name: str, num_rx_ant: int, num_tx_ant: int) -> float:
+def measure_energy(cls: Any, name: str, num_rx_ant: int, num_tx_ant: int, args: str = "{}") -> float:
     """Mean of |h|² over entries and realisations of a model class, which keeps the contract of :class:`ChannelModel`.
 
-    Drawn with fixed seeds, until the standard error of the mean over realisations is 0.4 % or ``MAX_DRAWS`` are made.
+    args : arguments of the model as JSON
+
+    Drawn with fixed seeds, until the standard error of the mean over realisations is 0.4 % or ``energy_draws`` are made.
 
     Raises
     ------
     UserError for matrices of another type or shape, that are not finite, or that differ for the same seed.
     """
-    model = cls(num_rx_ant=num_rx_ant, num_tx_ant=num_tx_ant)
+    model = build_model(cls, name, num_rx_ant, num_tx_ant, json.loads(args))
+    images = min(IMAGES, max(16, MOST_ENTRIES // (num_rx_ant * num_tx_ant)))
     seed = tf.constant([SEED, 0], tf.int32)
     first, again = (_draw(model, name, 8, seed).numpy() for _ in range(2))
     draw = tf.function(  # a partial of its own: TensorFlow counts traces per code object and would warn
@@ -66,8 +71,8 @@ def measure_energy(cls: Any, name: str, num_rx_ant: int, num_tx_ant: int) -> flo
     if first.shape[:2] not in ((8, 1), (8, 2)):
         raise _refuse(name, f"drew {first.shape} for 8 images of 2 realisations; return 2 of them, or 1 for all uses")
     energies: list[np.ndarray] = []
-    for number in range(MAX_DRAWS):
-        h = draw(tf.constant(IMAGES), tf.constant([SEED, number], tf.int32)).numpy()[:, 0]
+    for number in range(cls.energy_draws):
+        h = draw(tf.constant(images), tf.constant([SEED, number], tf.int32)).numpy()[:, 0]
         if not np.isfinite(h).all():
             raise _refuse(name, "drew a matrix that is not finite; check the model for overflow and divisions by 0")
         energies.append((np.abs(h.astype(np.complex128)) ** 2).mean(axis=(1, 2)))

@@ -10,6 +10,7 @@ from typing import Any, Literal
 import numpy as np
 from pydantic import Field, model_validator
 
+from sc_sionna.attacks.jamming import candidates
 from sc_sionna.attacks.threats import Threat
 from sc_sionna.core import rng
 from sc_sionna.core.errors import UserError
@@ -31,7 +32,10 @@ Draw = Callable[[Record, Path], None]
 
 
 def can_attack(threat: Any, scheme: type[Scheme]) -> bool:
-    """Whether a scheme has the gradient that a threat needs, to the image or at the receiver."""
+    """Whether a scheme has what a threat needs: a gradient, to the image or at the receiver, or the layout of its uses."""
+    if threat.where == "receiver" and threat.needs_layout:
+        patterns = getattr(scheme, "jammed_by", ())
+        return threat.attack.pattern in patterns or bool(patterns and threat.attack.pattern == "best")
     if not threat.needs_gradient:
         return True
     return scheme.over_the_air if threat.where == "receiver" else scheme.gradient != "none"
@@ -196,9 +200,12 @@ class AccuracyExperiment(Experiment):
         return self._schemes[label]
 
     def prepare(self) -> None:
-        """Build every scheme with its weights."""
-        for label in self.specs:
-            self.scheme(label)
+        """Build every scheme with its weights, and ask whether its framing has what a jammed pattern needs."""
+        for label, spec in self.specs.items():
+            scheme = self.scheme(label)
+            for threat in self.settings.threats:
+                if threat.where == "receiver" and threat.needs_layout and can_attack(threat, spec.scheme_class):
+                    candidates(threat.attack, scheme.air_layouts(self.batch(0)))
 
     def _train(self) -> Images:
         return load(self.settings.dataset, "train", self.data_dir, self.codec.image_size)
@@ -250,16 +257,18 @@ class AccuracyExperiment(Experiment):
         if self.threats:
             notes["attacker_knows"] = {label: threat.knowledge for label, threat in self.threats.items()}
             notes["backward_pass"] = {label: spec.scheme_class.gradient for label, spec in self.specs.items()}
-            notes["realised_ssnr_db"] = self._realised_ssnr_db()
+            notes["realised_ssnr_db"] = self._by_threat(self.noise.realised_ssnr_db)
+            if any(threat.where == "receiver" and threat.needs_layout for threat in self.threats.values()):
+                notes["jammed_uses"] = self._by_threat(self.noise.jammed_uses)
         return notes | (self.more_notes(self) if self.more_notes else {})
 
-    def _realised_ssnr_db(self) -> dict[str, dict[str, float]]:
-        """By threat over the air and scheme; the same whether the sweep was resumed or not."""
-        found: dict[str, dict[str, float]] = {}
+    def _by_threat(self, told: Callable[[Scheme, Any], Any]) -> dict[str, dict[str, Any]]:
+        """What is told of an attacker over the air, by threat and scheme; the same whether the sweep was resumed or not."""
+        found: dict[str, dict[str, Any]] = {}
         for label, threat in dict.fromkeys((p.system, p.threat) for p in self.points() if p.threat is not None):
-            ratio = self.noise.realised_ssnr_db(self.scheme(label), self.threats[threat])
-            if ratio is not None:
-                found.setdefault(threat, {})[label] = ratio
+            value = told(self.scheme(label), self.threats[threat])
+            if value is not None:
+                found.setdefault(threat, {})[label] = value
         return found
 
     def error_free(self, label: str, threat: Threat | None = None) -> float:

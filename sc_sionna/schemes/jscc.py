@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from keras import ops
 
+from sc_sionna.attacks.jamming import UNCODED, Pattern
 from sc_sionna.attacks.victim import CodecVictim, Victim
 from sc_sionna.core import rng
 from sc_sionna.core.backend import compile_function
@@ -15,6 +16,7 @@ from sc_sionna.core.errors import UserError
 from sc_sionna.core.tensor import Tensor
 from sc_sionna.phy.analog_link import AnalogLink
 from sc_sionna.phy.budget import Budget
+from sc_sionna.phy.layout import AirLayout
 from sc_sionna.schemes.base import (
     CHANGEABLE,
     AirSurface,
@@ -48,6 +50,7 @@ class JsccScheme:
     over_the_air: ClassVar[bool] = True
     trained: ClassVar[bool] = True
     changeable: ClassVar[tuple[str, ...]] = CHANGEABLE
+    jammed_by: ClassVar[tuple[Pattern, ...]] = UNCODED
 
     def __init__(self, name: str, codec: SemanticCodec, link: LinkSettings) -> None:
         self.name, self.codec, self.settings = name, codec, link
@@ -147,3 +150,7 @@ class JsccScheme:
 
         w, snr = np.asarray(w), np.full(len(keep), snr_db, np.float32)
         return AirSurface(np.asarray(y), loss, (w.real.copy(), w.imag.copy(), batch.labels, keep, snr, batch.images))
+
+    def air_layouts(self, batch: Batch) -> list[AirLayout]:
+        """Uses without code words, as many for every image."""
+        return [AirLayout(self.link.mimo.num_uses)] * len(batch.labels)

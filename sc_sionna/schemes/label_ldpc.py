@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from pydantic import Field
 
+from sc_sionna.attacks.jamming import WITHOUT_HEADER, Pattern
 from sc_sionna.attacks.victim import CodecVictim, Victim
 from sc_sionna.core.errors import UserError
 from sc_sionna.phy.budget import Budget, digital_budget
 from sc_sionna.phy.framing import MIN_K
+from sc_sionna.phy.layout import AirLayout, coded_uses
 from sc_sionna.phy.link import DigitalLink
 from sc_sionna.schemes.base import (
     SOURCE,
@@ -59,6 +62,7 @@ class LabelLdpcScheme:
     weights_of: ClassVar[str] = "jpeg-ldpc"
     changeable: ClassVar[tuple[str, ...]] = tuple(f"{SOURCE}.{name}" for name in LabelSettings.model_fields)
     random = False
+    jammed_by: ClassVar[tuple[Pattern, ...]] = WITHOUT_HEADER
 
     def __init__(self, name: str, classifier: SemanticCodec, link: LinkSettings, settings: LabelSettings) -> None:
         self.name, self.classifier, self.settings = name, classifier, settings
@@ -151,3 +155,12 @@ class LabelLdpcScheme:
             )
 
         return AirSurface(y, loss, ())
+
+    @cached_property
+    def _layout(self) -> AirLayout:
+        blocks = coded_uses(self.link.transmitter, copies=self.settings.repetitions)
+        return AirLayout(self.link.framing.num_channel_uses, 0, blocks)
+
+    def air_layouts(self, batch: Batch) -> list[AirLayout]:
+        """One code word and its copies, the same for every image."""
+        return [self._layout] * len(batch.labels)

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from keras import ops
 
+from sc_sionna.attacks.jamming import WITHOUT_HEADER, Pattern
 from sc_sionna.attacks.victim import CodecVictim, Relaxation, Victim
 from sc_sionna.core import rng
 from sc_sionna.core.backend import compile_function
 from sc_sionna.core.errors import UserError
 from sc_sionna.core.tensor import Tensor
 from sc_sionna.phy.budget import Budget, digital_budget
+from sc_sionna.phy.layout import AirLayout, coded_uses
 from sc_sionna.phy.link import DigitalLink
 from sc_sionna.phy.soft import SoftReceiver
 from sc_sionna.schemes.base import (
@@ -65,6 +68,7 @@ class MaskedVqvaeScheme:
     over_the_air: ClassVar[bool] = True
     trained: ClassVar[bool] = True
     changeable: ClassVar[tuple[str, ...]] = CHANGEABLE
+    jammed_by: ClassVar[tuple[Pattern, ...]] = WITHOUT_HEADER
 
     def __init__(self, name: str, codec: SemanticCodec, link: LinkSettings, decoding: Decoding = "hard") -> None:
         codebook = codec.codebook
@@ -218,3 +222,11 @@ class MaskedVqvaeScheme:
         snr = np.full(len(sent.keep), snr_db, np.float32)
         received = ops.convert_to_numpy(y).reshape(len(sent.keep), -1, y.shape[-1])
         return AirSurface(received, loss, (w, no_eff, batch.labels, sent.keep, snr, batch.images))
+
+    @cached_property
+    def _layout(self) -> AirLayout:
+        return AirLayout(self.link.framing.num_channel_uses, 0, coded_uses(self.link.transmitter))
+
+    def air_layouts(self, batch: Batch) -> list[AirLayout]:
+        """The code words of the indices, the same for every image."""
+        return [self._layout] * len(batch.labels)

@@ -1,91 +1,86 @@
-"""The channel uses whose loss hurts belief propagation most, from the graph of the code alone.
+"""The channel uses whose loss most often makes belief propagation fail, found by the attacker with the code alone.
 
-Density evolution for erasures (Richardson and Urbanke 2008, sec. 3.8), run on the code's own graph and not on its ensemble:
-x is the probability that a message is erased. With ε_v the probability that the channel erases variable v,
+The attacker runs the decoder on code words of its own, with random uses jammed, and learns which uses the failures have in
+common: the cross-entropy method (Rubinstein 1999, doi:10.1023/A:1010091220143) over sets of uses. No link and no data goes
+into it: the decoder fails as often for every code word, so the one of zeros stands for all.
 
-    y_{c→v} = 1 - Π_{v'≠v} (1 - x_{v'→c}),    x_{v→c} = ε_v Π_{c'≠c} y_{c'→v},    p_v = ε_v Π_c y_{c→v}.
-
-J = Σ p_v over the information bits is how many of them stay unknown. Its derivative in ε says what losing a coded bit costs.
+An erasure is not what jamming does to a bit: the receiver does not know of the jammer, so that a jammed bit is often wrong
+and looks certain. The uses whose *erasure* leaves most bits undecided, which a derivative of density evolution on the graph
+finds, hold variables of high degree, and these their many checks correct: jamming them did less than jamming random uses.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
+from sc_sionna.core import rng
 from sc_sionna.phy.layout import CodedUses
-from sc_sionna.phy.ldpc.decoder import CodeGraph
 
-ITERATIONS = 10
-TINY = 1e-6  # messages keep this distance from 0 and 1, where their logarithms end
-NEAR_FAILURE = 0.9  # of the erasures that an ideal code of the rate corrects: there a lost bit makes a difference
-STEPS = 16  # derivatives for one order; between two of them several uses are taken at once
-
-
-class _Evolution:
-    """J and its derivative on one graph."""
-
-    def __init__(self, graph: CodeGraph) -> None:
-        self.num_var, self.k, self.var = graph.num_var, graph.k, graph.var
-        self.check = np.repeat(np.arange(graph.pcm.shape[0]), np.diff(graph.pcm.indptr))
-
-    def _of_checks(self, edges: np.ndarray) -> np.ndarray:
-        """Sum over a check's edges, for each of its edges."""
-        return np.bincount(self.check, edges)[self.check]
-
-    def _of_variables(self, edges: np.ndarray) -> np.ndarray:
-        """Sum over the edges of each variable."""
-        return np.bincount(self.var, edges, self.num_var)
-
-    def unknown(self, erased: np.ndarray) -> tuple[float, np.ndarray]:
-        """J and dJ/dε ``[num_var]`` at channel erasure probabilities ``[num_var]``."""
-        x, kept = erased[self.var], []
-        for _ in range(ITERATIONS):
-            x = np.minimum(x, 1 - TINY)
-            a = np.log1p(-x)
-            y = np.maximum(-np.expm1(self._of_checks(a) - a), TINY)
-            log_y = np.log(y)
-            total = self._of_variables(log_y)
-            kept.append((x, y))
-            x = erased[self.var] * np.exp(total[self.var] - log_y)
-        posterior = np.exp(total)
-        wanted = np.arange(self.num_var) < self.k
-        slope = wanted * posterior
-        d_total = wanted * posterior * erased
-        d_x = np.zeros_like(x)
-        for previous, y in reversed(kept):
-            pull = d_x * x  # of x in the logarithms of its factors
-            of_variable = self._of_variables(pull)
-            slope = slope + of_variable / erased
-            d_log_y = (d_total + of_variable)[self.var] - pull
-            d_q = -d_log_y / y * (1 - y)  # of ln(1 - y), the sum of the check's other logarithms
-            d_x = -(self._of_checks(d_q) - d_q) / (1 - previous)
-            x, d_total = previous, np.zeros_like(d_total)
-        return float((posterior * erased)[: self.k].sum()), slope + self._of_variables(d_x)
+ROUNDS = 6
+BITS = 2_000_000  # coded bits that are decoded in a round
+MOST_FRAMES, LEAST_FRAMES = 8192, 256
+CERTAIN = 8.0  # magnitude of the LLR of a bit on a jammed use
+GAIN = 2.0  # how far a round moves the odds of a use
+_FOUND: dict[tuple[int, ...], np.ndarray] = {}  # answers, which depend on nothing but what they are kept under
+# From mild to harsh: how often a bit on a jammed use is wrong, and the mean LLR of bits on the other uses
+CONDITIONS = [
+    *((float(wrong), 8.0) for wrong in np.geomspace(0.02, 0.5, 12)),
+    *((0.5, float(mean)) for mean in np.geomspace(6.0, 0.25, 12)),
+]
 
 
 def costliest_uses(code: CodedUses, number: int) -> np.ndarray:
-    """The ``number`` uses of a code word, counted from its first, whose loss leaves most information bits unknown.
+    """The ``number`` uses of a code word, counted from its first, whose jamming defeats the decoder most often.
 
-    Greedy: the uses chosen so far are lost, all others are erased with the probability that brings the code near its
-    failure, and the next uses are those with the largest first-order rise of J. A bit that several copies carry is lost
-    with all of them.
+    The jammer and the noise on the other uses are so strong that about half of the words fail: there a use more or less makes
+    most difference. The draws follow from the code and ``number``, so that the answer is always the same.
     """
-    evolution, variables = _Evolution(code.graph), code.variables
-    number = min(number, len(variables))
-    limit = NEAR_FAILURE * (1 - code.graph.k / np.unique(variables).size)
-    lost = np.zeros(len(variables), bool)
-    order: list[int] = []
-    while len(order) < number:
-        rest = max((limit * len(variables) - len(order)) / (len(variables) - len(order)), TINY)
-        of_use = np.where(lost, 1.0, rest)
-        of_bit = np.repeat(of_use, variables.shape[1])
-        log_erased = np.bincount(variables.ravel(), np.log(of_bit), code.graph.num_var)
-        erased = np.exp(log_erased)  # 1 where nothing is sent of a variable
-        slope = evolution.unknown(erased)[1]
-        rise = ((1 - of_use)[:, None] / of_use[:, None] * (slope * erased)[variables]).sum(axis=1)
-        rise[lost] = -np.inf
-        step = min(max(1, number // STEPS), number - len(order))
-        taken = np.argsort(-rise, kind="stable")[:step]
-        lost[taken] = True
-        order += taken.tolist()
-    return np.array(order)
+    uses, decoder = code.num_uses, code.decoder
+    if number >= uses:
+        return np.arange(uses)
+    key = decoder.graph.k, decoder.graph.n, decoder.num_iter, code.bits_per_use, code.copies, number
+    if key not in _FOUND:
+        _FOUND[key] = _search(code, number, rng.generator(0, "costliest uses", *key))
+    return _FOUND[key]
+
+
+def _search(code: CodedUses, number: int, generator: np.random.Generator) -> np.ndarray:
+    """The cross-entropy method: uses that occur more often in failures than in draws are drawn more often from then on."""
+    uses = code.num_uses
+    frames = int(np.clip(BITS // (uses * code.bits_per_use), LEAST_FRAMES, MOST_FRAMES))
+    odds = np.zeros(uses)
+    condition = _critical(code, number, generator)
+    for _ in range(ROUNDS):
+        jammed = _draw(odds, number, frames, generator)
+        failed = _fails(code, jammed, condition, generator)
+        if 0 < failed.sum() < frames:
+            seen, in_failures = jammed.mean(axis=0) + 1 / frames, jammed[failed].mean(axis=0) + 1 / frames
+            odds += GAIN * np.log(in_failures / seen)
+    return np.argsort(-odds, kind="stable")[:number]
+
+
+def _critical(code: CodedUses, number: int, generator: np.random.Generator) -> tuple[float, float]:
+    """The mildest condition under which jamming random uses makes half of the words fail, or the harshest that there is."""
+    jammed = _draw(np.zeros(code.num_uses), number, LEAST_FRAMES, generator)
+    fitting = (c for c in CONDITIONS if _fails(code, jammed, c, generator).mean() >= 0.5)
+    return next(fitting, CONDITIONS[-1])
+
+
+def _draw(odds: np.ndarray, number: int, frames: int, generator: np.random.Generator) -> np.ndarray:
+    """Sets of uses bool ``[frames, uses]``, drawn without replacement with weights exp(odds) (Gumbel top-k)."""
+    keys = odds + generator.gumbel(size=(frames, len(odds)))
+    jammed = np.zeros(keys.shape, bool)
+    np.put_along_axis(jammed, np.argsort(-keys, axis=1)[:, :number], True, axis=1)
+    return jammed
+
+
+def _fails(
+    code: CodedUses, jammed: np.ndarray, condition: tuple[float, float], generator: np.random.Generator
+) -> np.ndarray:
+    """Whether the decoder fails on the word of zeros, bool ``[frames]``; LLRs are ln P(1)/P(0), so right ones negative."""
+    wrong, clean = condition
+    shape = (*jammed.shape, code.bits_per_use)
+    noise = generator.standard_normal(shape, np.float32)
+    certain = np.where(generator.random(shape, np.float32) < wrong, CERTAIN, -CERTAIN)
+    llr = np.where(jammed[..., None], certain, noise * np.sqrt(2 * clean) - clean)
+    return code.decoder.decode(code.to_code_word(llr.astype(np.float32))).bits.any(axis=1)

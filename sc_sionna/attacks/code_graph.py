@@ -32,8 +32,8 @@ CONDITIONS = [
 def costliest_uses(code: CodedUses, number: int) -> np.ndarray:
     """The ``number`` uses of a code word, counted from its first, whose jamming defeats the decoder most often.
 
-    The jammer and the noise on the other uses are so strong that about half of the words fail: there a use more or less makes
-    most difference. The draws follow from the code and ``number``, so that the answer is always the same.
+    Jammer and noise are so strong that about half of the words fail, since there one use more makes most difference. The
+    draws follow from the code and ``number``, so that the answer is always the same.
     """
     uses, decoder = code.num_uses, code.decoder
     if number >= uses:

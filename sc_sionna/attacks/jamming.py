@@ -1,8 +1,8 @@
 """Noise over the air against coded payloads: the whole energy on the channel uses that defeat the decoder at least cost.
 
 Entropy-coded bits have no gradient, so Algorithm 1 cannot be crafted against them. This attacker needs none: it knows the
-code, the framing and the length of what is sent, and puts the energy that :mod:`~sc_sionna.attacks.over_the_air` spreads over
-all uses on some of them. What it sends there is circular Gaussian of equal variance: it knows neither the channels nor the
+code, the framing and the length of what is sent, and puts on some uses the energy that another attacker
+(:mod:`~sc_sionna.attacks.over_the_air`) spreads over all of them. What it sends there is circular Gaussian of equal variance: it knows neither the channels nor the
 data, so that no phase and no direction is better than another.
 """
 

@@ -1,4 +1,4 @@
-"""Which coded bits a channel use carries: what anyone knows who knows a scheme's code and framing; nothing of it is drawn."""
+"""Which coded bits a channel use carries: what anyone knows who knows a scheme's code and framing, and nothing drawn."""
 
 from __future__ import annotations
 

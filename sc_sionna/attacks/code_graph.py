@@ -16,8 +16,8 @@ import numpy as np
 from sc_sionna.core import rng
 from sc_sionna.phy.layout import CodedUses
 
-ROUNDS = 6
-BITS = 2_000_000  # coded bits that are decoded in a round
+STARTS, ROUNDS = 4, 4
+BITS = 400_000  # coded bits that are decoded in a round, and three times as many to compare what the starts have found
 MOST_FRAMES, LEAST_FRAMES = 8192, 256
 CERTAIN = 8.0  # magnitude of the LLR of a bit on a jammed use
 GAIN = 2.0  # how far a round moves the odds of a use
@@ -45,11 +45,25 @@ def costliest_uses(code: CodedUses, number: int) -> np.ndarray:
 
 
 def _search(code: CodedUses, number: int, generator: np.random.Generator) -> np.ndarray:
-    """The cross-entropy method: uses that occur more often in failures than in draws are drawn more often from then on."""
-    uses = code.num_uses
-    frames = int(np.clip(BITS // (uses * code.bits_per_use), LEAST_FRAMES, MOST_FRAMES))
-    odds = np.zeros(uses)
+    """The cross-entropy method from several starts; of the sets found the one under which most fresh words fail."""
     condition = _critical(code, number, generator)
+    found = [_climb(code, number, condition, generator) for _ in range(STARTS)]
+    frames = 3 * _frames(code)
+    defeated = []
+    for chosen in found:
+        jammed = np.zeros((frames, code.num_uses), bool)
+        jammed[:, chosen] = True
+        defeated.append(_fails(code, jammed, condition, generator).sum())
+    return found[int(np.argmax(defeated))]
+
+
+def _frames(code: CodedUses) -> int:
+    return int(np.clip(BITS // (code.num_uses * code.bits_per_use), LEAST_FRAMES, MOST_FRAMES))
+
+
+def _climb(code: CodedUses, number: int, condition: tuple[float, float], generator: np.random.Generator) -> np.ndarray:
+    """Uses that occur more often in failures than in draws are drawn more often from then on."""
+    odds, frames = np.zeros(code.num_uses), _frames(code)
     for _ in range(ROUNDS):
         jammed = _draw(odds, number, frames, generator)
         failed = _fails(code, jammed, condition, generator)

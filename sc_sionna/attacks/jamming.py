@@ -2,8 +2,8 @@
 
 Entropy-coded bits have no gradient, so Algorithm 1 cannot be crafted against them. This attacker needs none: it knows the
 code, the framing and the length of what is sent, and puts on some uses the energy that another attacker
-(:mod:`~sc_sionna.attacks.over_the_air`) spreads over all of them. What it sends there is circular Gaussian, of equal variance
-on each: it knows neither the channels nor the data, so that no phase and no direction is better than another.
+(:mod:`~sc_sionna.attacks.over_the_air`) spreads over all of them. What it sends there is circular Gaussian, of one variance:
+it knows neither the channels nor the data, so that no phase and no direction is better than another.
 """
 
 from __future__ import annotations

@@ -100,8 +100,8 @@ def test_all_uses_of_any_pattern_are_the_same_interference(layouts) -> None:
 
 @pytest.mark.parametrize(
     ("values", "num_bits", "ssnr_db", "factor"),
-    [({"num_streams": 1, "modulation": "qpsk", "coderate": 0.2}, 12, -15.0, 1.25), ({}, 192, 6.0, 1.05)],
-    ids=["label", "indices"],
+    [({"num_streams": 1, "modulation": "qpsk", "coderate": 0.2}, 12, -15.0, 1.25), ({}, 144, 6.0, 1.05)],
+    ids=["label", "pixels"],
 )
 def test_uses_that_the_code_is_weak_on_beat_random_ones(
     values: dict[str, Any], num_bits: int, ssnr_db: float, factor: float

@@ -97,4 +97,5 @@ def _fails(
     noise = generator.standard_normal(shape, np.float32)
     certain = np.where(generator.random(shape, np.float32) < wrong, CERTAIN, -CERTAIN)
     llr = np.where(jammed[..., None], certain, noise * np.sqrt(2 * clean) - clean)
-    return code.decoder.decode(code.to_code_word(llr.astype(np.float32))).bits.any(axis=1)
+    decoded = code.decoder.decode(code.to_code_word(llr.astype(np.float32)))
+    return np.asarray(decoded.bits.any(axis=1))

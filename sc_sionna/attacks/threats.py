@@ -35,6 +35,8 @@ class _Threat(Settings):
 
     knowledge: ClassVar[str]
     needs_gradient: ClassVar[bool]
+    # whether the attacker has to know what the channel uses carry, which a scheme's air_layouts says
+    needs_layout: ClassVar[bool] = False
 
     @model_validator(mode="before")
     @classmethod
@@ -151,13 +153,9 @@ class CustomThreat(_AtSource):
 
 
 class _AtReceiver(_Threat):
-    """Noise that is added at the receive antennas.
-
-    Where ``needs_layout`` the attacker has to know what the channel uses carry, which a scheme's ``air_layouts`` says.
-    """
+    """Noise that is added at the receive antennas."""
 
     where: ClassVar[Literal["source", "receiver"]] = "receiver"
-    needs_layout: ClassVar[bool] = False
 
     attack: Any
 

@@ -33,7 +33,7 @@ Draw = Callable[[Record, Path], None]
 
 def can_attack(threat: Any, scheme: type[Scheme]) -> bool:
     """Whether a scheme has what a threat needs: a gradient, to the image or at the receiver, or the layout of its uses."""
-    if threat.where == "receiver" and threat.needs_layout:
+    if threat.needs_layout:
         patterns = getattr(scheme, "jammed_by", ())
         return threat.attack.pattern in patterns or bool(patterns and threat.attack.pattern == "best")
     if not threat.needs_gradient:
@@ -204,7 +204,7 @@ class AccuracyExperiment(Experiment):
         for label, spec in self.specs.items():
             scheme = self.scheme(label)
             for threat in self.settings.threats:
-                if threat.where == "receiver" and threat.needs_layout and can_attack(threat, spec.scheme_class):
+                if threat.needs_layout and can_attack(threat, spec.scheme_class):
                     candidates(threat.attack, scheme.air_layouts(self.batch(0)))
 
     def _train(self) -> Images:
@@ -258,7 +258,7 @@ class AccuracyExperiment(Experiment):
             notes["attacker_knows"] = {label: threat.knowledge for label, threat in self.threats.items()}
             notes["backward_pass"] = {label: spec.scheme_class.gradient for label, spec in self.specs.items()}
             notes["realised_ssnr_db"] = self._by_threat(self.noise.realised_ssnr_db)
-            if any(threat.where == "receiver" and threat.needs_layout for threat in self.threats.values()):
+            if any(threat.needs_layout for threat in self.threats.values()):
                 notes["jammed_uses"] = self._by_threat(self.noise.jammed_uses)
         return notes | (self.more_notes(self) if self.more_notes else {})
 

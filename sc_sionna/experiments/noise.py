@@ -64,7 +64,7 @@ class SemanticNoise:
 
     def sha256(self, scheme: Scheme, threat: Any, batch: Batch) -> str:
         """Names what was crafted for a batch: the images, or the uses that are jammed, or the one Δx sent over the air."""
-        if threat.where == "receiver" and threat.needs_layout:
+        if threat.needs_layout:
             made = self.jammer(scheme, threat).uses(scheme.air_layouts(batch), self._places(threat, batch))
         elif threat.where == "receiver":
             made = np.asarray(self._attack_over_the_air(scheme, threat).noise)
@@ -121,7 +121,7 @@ class SemanticNoise:
 
     def jammed_uses(self, scheme: Scheme, threat: Any) -> dict[str, Any] | None:
         """The pattern and the share that an attacker has settled on; None for another kind of noise."""
-        if threat.where != "receiver" or not threat.needs_layout:
+        if not threat.needs_layout:
             return None
         return self.jammer(scheme, threat).plan._asdict()
 

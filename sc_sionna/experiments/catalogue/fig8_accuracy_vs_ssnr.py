@@ -38,7 +38,7 @@ def runs(options: Options, own: Own) -> list[Run]:
     ratios = own.ssnr_db or options.pick(tuple(float(ratio) for ratio in range(-10, 30, 5)), (-5.0, 5.0, 20.0))
     values: dict[str, Any] = {"samples": options.pick(own.samples, min(own.samples, 64)), "channel": own.channel}
     patterns = [] if own.patterns == "none" else own.patterns.split(",")
-    threats = [air_threat(ratio, gaussian, **values) for gaussian in (False, True) for ratio in ratios]
+    threats: list[Any] = [air_threat(ratio, gaussian, **values) for gaussian in (False, True) for ratio in ratios]
     threats += [
         jamming_threat(ratio, shuffled, pattern=pattern, snr_db=own.snr_db, **values)
         for pattern in patterns
@@ -75,7 +75,7 @@ def figure(record: Record, path: Path) -> None:
         path,
         "Signal-to-semantic-noise ratio (dB)",
         lambda _, point: None if point.threat is None else threats[point.threat]["attack"]["ssnr_db"],
-        panel_of=lambda _, point: panel_of.get(point.threat),
+        panel_of=lambda _, point: panel_of.get(str(point.threat)),
         title=f"{record.settings['dataset']}: accuracy at {record.points[0].snr_db:g} dB",
     )
 

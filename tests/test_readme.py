@@ -81,6 +81,8 @@ def test_the_table_of_channel_models_has_every_argument():
     rows = {name: line for line in README.splitlines() for name in re.findall(r"^\| `([\w-]+)`", line)}
     rows["awgn"] = rows["rayleigh"]
     for name, settings in CHANNEL_SETTINGS.items():
-        stated = re.findall(r"`([\w.-]+)`", rows[name].split("|")[3].replace("those of `tdl`", rows["tdl"].split("|")[3]))
+        stated = re.findall(
+            r"`([\w.-]+)`", rows[name].split("|")[3].replace("those of `tdl`", rows["tdl"].split("|")[3])
+        )
         arrays = [*ArraySettings.model_fields] if name == "cdl" else []
         assert sorted(stated) == sorted([*(settings.model_fields if settings else ()), *arrays]), name

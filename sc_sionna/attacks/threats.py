@@ -14,6 +14,7 @@ import numpy as np
 from pydantic import Field, computed_field, model_validator
 
 from sc_sionna.attacks.ball import Norm, random_sign_noise
+from sc_sionna.attacks.jamming import JammerSettings
 from sc_sionna.attacks.objective import Objective
 from sc_sionna.attacks.over_the_air import OverTheAirSettings
 from sc_sionna.attacks.source import SourceAttack, SourceAttackSettings
@@ -34,6 +35,8 @@ class _Threat(Settings):
 
     knowledge: ClassVar[str]
     needs_gradient: ClassVar[bool]
+    # whether the attacker has to know what the channel uses carry, which a scheme's air_layouts says
+    needs_layout: ClassVar[bool] = False
 
     @model_validator(mode="before")
     @classmethod
@@ -150,11 +153,11 @@ class CustomThreat(_AtSource):
 
 
 class _AtReceiver(_Threat):
-    """Noise that is added at the receive antennas, the same Δx for every image."""
+    """Noise that is added at the receive antennas."""
 
     where: ClassVar[Literal["source", "receiver"]] = "receiver"
 
-    attack: OverTheAirSettings = Field(description="the attacker's strength, antennas and channel, and its effort")
+    attack: Any
 
     def _power(self) -> list[str]:
         a = self.attack
@@ -162,12 +165,13 @@ class _AtReceiver(_Threat):
 
 
 class OverTheAirThreat(_AtReceiver):
-    """Semantic noise at the receiver, Algorithm 1."""
+    """Semantic noise at the receiver, Algorithm 1: the same Δx for every image."""
 
     knowledge: ClassVar[str] = "weights and code, received signals with labels, channel statistics"
     needs_gradient: ClassVar[bool] = True
 
     kind: Literal["over-the-air"] = "over-the-air"
+    attack: OverTheAirSettings = Field(description="the attacker's strength, antennas and channel, and its effort")
 
     @model_validator(mode="after")
     def _check(self) -> OverTheAirThreat:
@@ -189,6 +193,7 @@ class GaussianThreat(_AtReceiver):
     needs_gradient: ClassVar[bool] = False
 
     kind: Literal["gaussian"] = "gaussian"
+    attack: OverTheAirSettings = Field(description="the attacker's strength, antennas and channel, and its effort")
 
     @model_validator(mode="after")
     def _check(self) -> GaussianThreat:
@@ -206,8 +211,32 @@ class GaussianThreat(_AtReceiver):
         )
 
 
+class JammingThreat(_AtReceiver):
+    """Noise on some channel uses, fresh for every image: against coded payloads, which have no gradient."""
+
+    knowledge: ClassVar[str] = "code, framing and length; of channels, noise and data the statistics only"
+    needs_gradient: ClassVar[bool] = False
+    needs_layout: ClassVar[bool] = True
+
+    kind: Literal["jamming"] = "jamming"
+    attack: JammerSettings = Field(description="the attacker's strength, antennas and channel, and the uses it takes")
+
+    def _words(self) -> str:
+        a = self.attack
+        uses = {"best": "best pattern", "header": "header"}.get(a.pattern, a.pattern)
+        if a.pattern != "header":
+            uses += ", best share" if a.share is None else f", {100 * a.share:.6g} % of the uses"
+        words = ["jamming", *self._power(), uses]
+        if a.pattern == "best" or (a.share is None and a.pattern != "header"):
+            words.append(f"tried on {_several(a.samples, 'image')} at {a.snr_db:.6g} dB")
+        named = {"ssnr_db", "num_ant", "channel", "pattern", "share", "shuffled", "samples", "snr_db"}
+        words += _unusual(a, named if words[-1].startswith("tried") else named - {"samples", "snr_db"})
+        return ", ".join([*words, *(["as many random uses"] if a.shuffled else []), "code and framing known"])
+
+
 Threat = Annotated[
-    SourceThreat | RandomSignThreat | OverTheAirThreat | GaussianThreat | CustomThreat, Field(discriminator="kind")
+    SourceThreat | RandomSignThreat | OverTheAirThreat | GaussianThreat | JammingThreat | CustomThreat,
+    Field(discriminator="kind"),
 ]
 
 
@@ -237,6 +266,11 @@ def air_threat(ssnr_db: float, gaussian: bool = False, **values: Any) -> OverThe
     if gaussian:
         return GaussianThreat(attack=OverTheAirSettings(ssnr_db=ssnr_db, kind="gaussian", **values))
     return OverTheAirThreat(attack=OverTheAirSettings(ssnr_db=ssnr_db, **values))
+
+
+def jamming_threat(ssnr_db: float, shuffled: bool = False, **values: Any) -> JammingThreat:
+    """Jamming of some uses at a ratio in dB over all of them, or of as many random ones."""
+    return JammingThreat(attack=JammerSettings(ssnr_db=ssnr_db, shuffled=shuffled, **values))
 
 
 def paper_attack(draws: int) -> str:

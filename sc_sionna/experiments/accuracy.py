@@ -2,109 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
-from pydantic import Field, model_validator
 
+from sc_sionna.attacks.jamming import candidates
 from sc_sionna.attacks.threats import Threat
 from sc_sionna.core import rng
 from sc_sionna.core.errors import UserError
 from sc_sionna.data import load
 from sc_sionna.data.common import Images, to_float
-from sc_sionna.experiments.base import Experiment, SweepSettings
+from sc_sionna.experiments.accuracy_settings import AccuracySettings, can_attack
+from sc_sionna.experiments.base import Experiment
 from sc_sionna.experiments.noise import SemanticNoise
 from sc_sionna.figures.curves import plot_task_vs_snr
 from sc_sionna.phy.channels import make_channel
-from sc_sionna.schemes import Batch, Scheme, Spec, describe_scheme, make_scheme, specs
+from sc_sionna.phy.mode_table import table_sha256
+from sc_sionna.schemes import Batch, Scheme, describe_scheme, make_scheme
 from sc_sionna.schemes.adaptive import AdaptiveScheme
-from sc_sionna.settings import LARGEST, Decibel, LinkSettings, Settings
-from sc_sionna.sweep import Outcome, Point, Record, StopRule
+from sc_sionna.settings import Settings
+from sc_sionna.sweep import Outcome, Point, Record
 from sc_sionna.sweep.metrics import merge
 from sc_sionna.sweep.scores import joined, summarised
 from sc_sionna.tasks import make_task
 
 Draw = Callable[[Record, Path], None]
-
-
-def can_attack(threat: Any, scheme: type[Scheme]) -> bool:
-    """Whether a scheme has the gradient that a threat needs, to the image or at the receiver."""
-    if not threat.needs_gradient:
-        return True
-    return scheme.over_the_air if threat.where == "receiver" else scheme.gradient != "none"
-
-
-class AccuracySettings(SweepSettings):
-    """Everything that the counts of an accuracy sweep depend on, besides the weights (named by their SHA-256)."""
-
-    kind: Literal["accuracy"] = "accuracy"
-    preset: str = Field("digits", description="the preset whose trained schemes are compared")
-    dataset: str = Field("digits", description="the data set of the test images")
-    schemes: tuple[Spec, ...] = Field(
-        specs(("masked-vqvae", "jpeg-ldpc")),
-        min_length=1,
-        description="the schemes that are compared: SCHEME, SCHEME@VARIANT or SCHEME[setting=value,...]",
-    )
-    snr_db: tuple[Decibel, ...] = Field(
-        (-9, -6, -3, 0, 3, 6, 9, 12, 15, 18), min_length=1, description="the SNRs in dB"
-    )
-    max_images: int | None = Field(None, ge=1, le=LARGEST, description="the number of test images; null for all")
-    batch_size: int = Field(128, ge=1, le=4096, description="images per Monte-Carlo batch")
-    link: LinkSettings = Field(default_factory=LinkSettings)
-    decoding: Literal["hard", "soft"] = Field(
-        "hard", description="codebook vectors of hard indices, or posterior means from the decoder's soft output"
-    )
-    clean: bool = Field(True, description="false to leave out the points without semantic noise")
-    threats: tuple[Threat, ...] = Field((), description="semantic noise, each a curve of its own beside the clean one")
-    stop: StopRule = Field(default_factory=StopRule)
-    seed: int = Field(1, ge=0, le=LARGEST, description="the run seed")
-
-    @model_validator(mode="before")
-    @classmethod
-    def _other_words(cls, values: Any) -> Any:
-        """``systems`` is ``schemes``; settings of earlier records had threats by name, and who was left out."""
-        values = dict(values)
-        if "systems" in values:
-            values["schemes"] = values.pop("systems")
-        if isinstance(values.get("threats"), Mapping):
-            if values["threats"]:
-                raise ValueError(
-                    "threats: are listed by name, as an earlier version did whose draws followed from these names; run the "
-                    "sweep again"
-                )
-            values["threats"] = ()
-        if values.get("left_out") == {}:
-            del values["left_out"]
-        return values
-
-    @model_validator(mode="after")
-    def _check(self) -> AccuracySettings:
-        for what, labels in (("systems", self.labels), ("threats", tuple(t.label for t in self.threats))):
-            if len(set(labels)) < len(labels):
-                raise ValueError(f"{what} = {', '.join(labels)}: one occurs twice; name each once")
-        if not self.clean and not self.threats:
-            raise ValueError(
-                "clean = False: without threats nothing is left to run; name a threat, or set clean = true"
-            )
-        self._check_gradients()
-        return self
-
-    @property
-    def labels(self) -> tuple[str, ...]:
-        """The schemes' names in records and figures."""
-        return tuple(spec.label for spec in self.schemes)
-
-    def _check_gradients(self) -> None:
-        """ValueError where the link leaves no gradient with respect to the received signals that a threat needs."""
-        needed = [t.label for t in self.threats if t.where == "receiver" and t.needs_gradient]
-        if needed and self.link.crc != "none" and any(s.scheme_class.payload == "indices" for s in self.schemes):
-            raise ValueError(
-                f"link.crc = {self.link.crc!r}: the gradient of threat {needed[0]!r} needs index payloads without a CRC; "
-                "set crc = 'none', or use the control 'gaussian'"
-            )
 
 
 class AccuracyExperiment(Experiment):
@@ -170,8 +95,12 @@ class AccuracyExperiment(Experiment):
         return super().made_with() | ({"train_images_sha256": self._train().sha256()} if trained_on else {})
 
     def inputs(self) -> dict[str, Any]:
-        """SHA-256 of every scheme's weights and of the test images."""
-        return {"weights_sha256": self.weights_sha256, "images_sha256": self.images.sha256()}
+        """SHA-256 of every scheme's weights, of the test images, and of the table by which a link chooses its mode."""
+        found = {"weights_sha256": self.weights_sha256, "images_sha256": self.images.sha256()}
+        if self.settings.link.adaptation in ("rank", "mcs"):
+            assert self.settings.link.channel_uses is not None
+            found["mode_table_sha256"] = table_sha256(self.settings.link.channel_uses)
+        return found
 
     def points(self) -> list[Point]:
         """Every scheme at every SNR, without and with each threat that can be used against it."""
@@ -195,11 +124,14 @@ class AccuracyExperiment(Experiment):
         return self._schemes[label]
 
     def prepare(self) -> None:
-        """Build every scheme with its weights, an adaptive one in all its modes."""
-        for label in self.specs:
+        """Build every scheme, an adaptive one in all its modes, and ask whether its framing has what a jammed pattern needs."""
+        for label, spec in self.specs.items():
             scheme = self.scheme(label)
             if isinstance(scheme, AdaptiveScheme):
                 scheme.prepare(self.settings.snr_db)
+            for threat in self.settings.threats:
+                if threat.needs_layout and can_attack(threat, spec.scheme_class):
+                    candidates(threat.attack, scheme.air_layouts(self.batch(0)))
 
     def _train(self) -> Images:
         return load(self.settings.dataset, "train", self.data_dir, self.codec.image_size)
@@ -253,7 +185,9 @@ class AccuracyExperiment(Experiment):
         if self.threats:
             notes["attacker_knows"] = {label: threat.knowledge for label, threat in self.threats.items()}
             notes["backward_pass"] = {label: spec.scheme_class.gradient for label, spec in self.specs.items()}
-            notes["realised_ssnr_db"] = self._realised_ssnr_db()
+            notes["realised_ssnr_db"] = self._by_threat(self.noise.realised_ssnr_db)
+            if any(threat.needs_layout for threat in self.threats.values()):
+                notes["jammed_uses"] = self._by_threat(self.noise.jammed_uses)
         return notes | (self.more_notes(self) if self.more_notes else {})
 
     def _modes(self, label: str) -> dict[str, str]:
@@ -261,13 +195,13 @@ class AccuracyExperiment(Experiment):
         scheme = self.scheme(label)
         return {f"{snr:g}": str(scheme.mode(snr)) for snr in self.settings.snr_db if isinstance(scheme, AdaptiveScheme)}
 
-    def _realised_ssnr_db(self) -> dict[str, dict[str, float]]:
-        """By threat over the air and scheme; the same whether the sweep was resumed or not."""
-        found: dict[str, dict[str, float]] = {}
+    def _by_threat(self, told: Callable[[Scheme, Any], Any]) -> dict[str, dict[str, Any]]:
+        """What is told of an attacker over the air, by threat and scheme; the same whether the sweep was resumed or not."""
+        found: dict[str, dict[str, Any]] = {}
         for label, threat in dict.fromkeys((p.system, p.threat) for p in self.points() if p.threat is not None):
-            ratio = self.noise.realised_ssnr_db(self.scheme(label), self.threats[threat])
-            if ratio is not None:
-                found.setdefault(threat, {})[label] = ratio
+            value = told(self.scheme(label), self.threats[threat])
+            if value is not None:
+                found.setdefault(threat, {})[label] = value
         return found
 
     def error_free(self, label: str, threat: Threat | None = None) -> float:

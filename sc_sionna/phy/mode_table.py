@@ -6,6 +6,7 @@ of the default link, each with the name and hash of its record; :func:`read_tabl
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import dataclass
 from itertools import pairwise
@@ -136,14 +137,25 @@ def load_table(link: LinkSettings, num_uses: int, path: Path | None = None) -> M
     UserError where there is none of so many uses, where it is of another link, lacks a mode or an SNR, or is damaged.
     """
     if path is None:
-        path = SHIPPED / f"uses{num_uses}.json"
-        if not path.is_file():
-            known = ", ".join(str(uses) for uses in shipped_uses())
-            raise UserError(
-                f"channel_uses = {num_uses}: no table of modes, the package has {known}; make one with "
-                f"`sc-sionna run mcs_table --channel-uses {num_uses}`"
-            )
+        path = _shipped(num_uses)
     return table_for(read_table(path), link, num_uses, str(path))
+
+
+def table_sha256(num_uses: int) -> str:
+    """SHA-256 of the file of the shipped table, hex; UserError where the package ships none of so many uses."""
+    return hashlib.sha256(_shipped(num_uses).read_bytes()).hexdigest()
+
+
+def _shipped(num_uses: int) -> Path:
+    """The shipped table's file."""
+    path = SHIPPED / f"uses{num_uses}.json"
+    if not path.is_file():
+        known = ", ".join(str(uses) for uses in shipped_uses())
+        raise UserError(
+            f"channel_uses = {num_uses}: no table of modes, the package has {known}; make one with "
+            f"`sc-sionna run mcs_table --channel-uses {num_uses}`"
+        )
+    return path
 
 
 def shipped_uses() -> tuple[int, ...]:

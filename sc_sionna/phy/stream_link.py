@@ -20,6 +20,7 @@ from sionna.phy import Object
 from sc_sionna.core.errors import UserError
 from sc_sionna.phy.budget import Budget, digital_budget
 from sc_sionna.phy.framing import Framing
+from sc_sionna.phy.layout import AirLayout, coded_uses
 from sc_sionna.phy.mimo import MimoChannel, check_finite, interference_of_link, no_per_image, seed_of_link
 from sc_sionna.phy.receiver import Receiver
 from sc_sionna.phy.snr import noise_variance
@@ -97,11 +98,17 @@ class StreamLink(Object):
         self.header = Code(length_bits, settings.with_(crc=HEADER_CRC)) if length_bits else None
         self.header_uses = self.header.framing.num_channel_uses if self.header else 0
         self.code = lru_cache(KEPT_CODES)(lambda payload_bits: Code(payload_bits, settings))
+        self.layout = lru_cache(KEPT_CODES)(self._layout)
         self._front_ends = lru_cache(None)(self._front_end)
 
     def num_uses(self, num_bits: int) -> int:
         """Channel uses of a stream of so many bits, header included."""
         return self.header_uses + Framing(num_bits, self.settings).num_channel_uses
+
+    def _layout(self, num_bits: int) -> AirLayout:
+        """Which coded bits each use carries, of a stream of so many bits."""
+        blocks = coded_uses(self.code(num_bits).transmitter, self.header_uses)
+        return AirLayout(self.num_uses(num_bits), self.header_uses, blocks)
 
     def budget(self, num_bits: int) -> Budget:
         """Cost of a stream of so many bits; the header's length field is side information."""

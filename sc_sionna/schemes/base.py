@@ -17,6 +17,7 @@ from sc_sionna.core.backend import compile_function
 from sc_sionna.core.errors import UserError
 from sc_sionna.core.tensor import Tensor
 from sc_sionna.phy.budget import Budget
+from sc_sionna.phy.layout import AirLayout
 from sc_sionna.semantic.codec import SemanticCodec
 from sc_sionna.settings import LinkSettings
 from sc_sionna.tasks import NoiseLoss, Task, load_codec, make_task, noise_loss
@@ -120,6 +121,9 @@ class Scheme(Protocol):
         Whether stored weights belong to it; their SHA-256 is then in the record.
     weights_of
         The scheme whose weights it takes, where they are not its own; a class may leave it out.
+    jammed_by
+        The patterns of channel uses that jamming can take here; a class without ``air_layouts`` leaves it out, and is not
+        jammed.
     changeable
         Settings of its codec, as ``group.name``, that may be changed at test time: no weight's shape depends on them. Those
         of a conventional source codec have the group ``source``.
@@ -173,6 +177,12 @@ class Scheme(Protocol):
         """What an attacker at the receiver has and differentiates.
 
         Where there is no gradient its loss is a UserError, and only noise that needs none can be made of it.
+        """
+
+    def air_layouts(self, batch: Batch) -> list[AirLayout]:
+        """What the uses of each image carry, as far as code, framing and length say it; nothing that is drawn.
+
+        A class may leave it out together with ``jammed_by``.
         """
 
     def forget(self) -> None:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import copy
-from math import gcd
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from keras import ops
 
+from sc_sionna.attacks.jamming import UNCODED, Pattern
 from sc_sionna.attacks.victim import CodecVictim, Victim
 from sc_sionna.core import rng
 from sc_sionna.core.backend import compile_function
@@ -17,6 +17,7 @@ from sc_sionna.core.errors import UserError
 from sc_sionna.core.tensor import Tensor
 from sc_sionna.phy.analog_link import AnalogLink
 from sc_sionna.phy.budget import Budget
+from sc_sionna.phy.layout import AirLayout
 from sc_sionna.schemes.base import (
     CHANGEABLE,
     AirSurface,
@@ -28,6 +29,7 @@ from sc_sionna.schemes.base import (
     Surroundings,
     air_loss,
 )
+from sc_sionna.schemes.filling import features_and_copies
 from sc_sionna.schemes.victims import AnalogVictim
 from sc_sionna.semantic.codec import SemanticCodec, make_masking
 from sc_sionna.settings import LinkSettings
@@ -52,6 +54,7 @@ class JsccScheme:
     over_the_air: ClassVar[bool] = True
     trained: ClassVar[bool] = True
     changeable: ClassVar[tuple[str, ...]] = CHANGEABLE
+    jammed_by: ClassVar[tuple[Pattern, ...]] = UNCODED
 
     def __init__(self, name: str, codec: SemanticCodec, link: LinkSettings) -> None:
         self.name, self.codec = name, codec
@@ -64,18 +67,8 @@ class JsccScheme:
     def _connect(self, link: LinkSettings) -> None:
         """Choose how many features the link carries and how often, and build it."""
         self.settings = link
-        kept, reals_per_use = self.codec.num_kept, 2 * link.num_streams
-        whole_uses = reals_per_use // gcd(self.codec.settings.code_dim, reals_per_use)  # features that fill some
-        self.num_sent, self.copies = kept, 1
-        if link.channel_uses is not None:
-            room = link.channel_uses * reals_per_use // self.codec.settings.code_dim  # in features
-            self.num_sent, self.copies = min(kept, room) // whole_uses * whole_uses, max(1, room // kept)
-        if self.num_sent == 0 or self.num_sent % whole_uses:
-            raise UserError(
-                f"link.num_streams = {link.num_streams}: {self.codec.payload_length // 2} symbols per image do not fill "
-                "whole channel uses, or more than there are; choose a divisor, or more channel_uses"
-            )
-        self.uses_per_copy = self.num_sent * self.codec.settings.code_dim // reals_per_use
+        self.num_sent, self.copies = features_and_copies(self.codec, link)
+        self.uses_per_copy = self.num_sent * self.codec.settings.code_dim // (2 * link.num_streams)
         self.link = AnalogLink(link, self.copies * self.uses_per_copy)
         self._sent: dict[BatchKey, tuple[np.ndarray, np.ndarray]] = {}
         self._error_free: dict[tuple[BatchKey, float], np.ndarray] = {}
@@ -190,3 +183,7 @@ class JsccScheme:
 
         w, snr = np.asarray(w), np.full(len(keep), snr_db, np.float32)
         return AirSurface(np.asarray(y), loss, (w.real.copy(), w.imag.copy(), batch.labels, keep, snr, batch.images))
+
+    def air_layouts(self, batch: Batch) -> list[AirLayout]:
+        """Uses without code words, as many for every image."""
+        return [AirLayout(self.link.mimo.num_uses)] * len(batch.labels)

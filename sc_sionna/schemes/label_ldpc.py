@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import copy
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from pydantic import Field
 
+from sc_sionna.attacks.jamming import WITHOUT_HEADER, Pattern
 from sc_sionna.attacks.victim import CodecVictim, Victim
 from sc_sionna.core.errors import UserError
 from sc_sionna.phy.budget import Budget, digital_budget
 from sc_sionna.phy.framing import MIN_K, Framing
+from sc_sionna.phy.layout import AirLayout, coded_uses
 from sc_sionna.phy.link import DigitalLink
 from sc_sionna.schemes.base import (
     SOURCE,
@@ -61,6 +64,7 @@ class LabelLdpcScheme:
     weights_of: ClassVar[str] = "jpeg-ldpc"
     changeable: ClassVar[tuple[str, ...]] = tuple(f"{SOURCE}.{name}" for name in LabelSettings.model_fields)
     random = False
+    jammed_by: ClassVar[tuple[Pattern, ...]] = WITHOUT_HEADER
 
     def __init__(self, name: str, classifier: SemanticCodec, link: LinkSettings, settings: LabelSettings) -> None:
         self.name, self.classifier, self.settings = name, classifier, settings
@@ -86,6 +90,7 @@ class LabelLdpcScheme:
         # every copy is one whole block, zeros behind the class
         self.block_bits = Framing(self.copies * self.least_bits(), link, self.copies).block_payload_bits
         self.link = DigitalLink(link, self.copies * self.block_bits, least_blocks=self.copies)
+        self.__dict__.pop("_layout", None)  # of another link
         self._sent: dict[BatchKey, np.ndarray] = {}
 
     @classmethod
@@ -183,3 +188,12 @@ class LabelLdpcScheme:
             )
 
         return AirSurface(y, loss, ())
+
+    @cached_property
+    def _layout(self) -> AirLayout:
+        blocks = coded_uses(self.link.transmitter, copies=self.settings.repetitions)
+        return AirLayout(self.link.framing.num_channel_uses, 0, blocks)
+
+    def air_layouts(self, batch: Batch) -> list[AirLayout]:
+        """One code word and its copies, the same for every image."""
+        return [self._layout] * len(batch.labels)

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import copy
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from keras import ops
 
+from sc_sionna.attacks.jamming import WITHOUT_HEADER, Pattern
 from sc_sionna.attacks.victim import CodecVictim, Relaxation, Victim
 from sc_sionna.core import rng
 from sc_sionna.core.backend import compile_function
 from sc_sionna.core.errors import UserError
 from sc_sionna.core.tensor import Tensor
 from sc_sionna.phy.budget import Budget, digital_budget
-from sc_sionna.phy.framing import room_bits
+from sc_sionna.phy.layout import AirLayout, coded_uses
 from sc_sionna.phy.link import DigitalLink
 from sc_sionna.phy.soft import SoftReceiver
 from sc_sionna.schemes.base import (
@@ -31,6 +33,7 @@ from sc_sionna.schemes.base import (
     Surroundings,
     air_loss,
 )
+from sc_sionna.schemes.filling import num_indices
 from sc_sionna.semantic.codec import SemanticCodec, make_masking
 from sc_sionna.settings import LinkSettings
 from sc_sionna.sweep.metrics import link_counts
@@ -74,6 +77,7 @@ class MaskedVqvaeScheme:
     over_the_air: ClassVar[bool] = True
     trained: ClassVar[bool] = True
     changeable: ClassVar[tuple[str, ...]] = CHANGEABLE
+    jammed_by: ClassVar[tuple[Pattern, ...]] = WITHOUT_HEADER
 
     def __init__(self, name: str, codec: SemanticCodec, link: LinkSettings, decoding: Decoding = "hard") -> None:
         self.name, self.codec, self.decoding = name, codec, decoding
@@ -92,30 +96,16 @@ class MaskedVqvaeScheme:
 
     def _connect(self, link: LinkSettings) -> None:
         """Choose how many indices the link carries, and build it."""
-        self.settings = link
-        s, candidates = self.codec.settings, self.codec.candidate_positions()
-        self.num_sent = self.codec.num_kept
-        if link.channel_uses is not None:
-            if s.importance.threshold or s.similarity.threshold is not None:
-                raise UserError(
-                    f"link.channel_uses = {link.channel_uses}: a threshold sends another number of features for every "
-                    "image; leave importance.threshold and similarity.threshold out"
-                )
-            room = room_bits(link)
-            self.num_sent = min(room // self.mapper.bits_per_index, len(candidates))
-            if self.num_sent == 0:
-                raise UserError(
-                    f"link.channel_uses = {link.channel_uses}: hold {room} bits, and one index has "
-                    f"{self.mapper.bits_per_index}; take more uses"
-                )
+        self.settings, self.num_sent = link, num_indices(self.codec, link)
         if self.num_kept != max(self.num_sent, self.codec.num_kept):
             self.num_kept = max(self.num_sent, self.codec.num_kept)
             self._compile()
-        more = self.num_kept > self.codec.num_kept
-        self.masking = make_masking(
-            s.with_(masking={"ratio": 1 - self.num_kept / s.num_patches}) if more else s, candidates
-        )
+        s = self.codec.settings
+        if self.num_kept > self.codec.num_kept:
+            s = s.with_(masking={"ratio": 1 - self.num_kept / s.num_patches})
+        self.masking = make_masking(s, self.codec.candidate_positions())
         self.link = DigitalLink(link, self.num_sent * self.mapper.bits_per_index)
+        self.__dict__.pop("_layout", None)  # of another link
         self._soft_receiver: SoftReceiver | None = None
         self._sent: dict[tuple[BatchKey, float], Sent] = {}
         self._error_free: dict[tuple[BatchKey, float], np.ndarray] = {}
@@ -300,3 +290,11 @@ class MaskedVqvaeScheme:
         received = ops.convert_to_numpy(y).reshape(len(sent.keep), -1, y.shape[-1])
         keep = np.take_along_axis(sent.keep, sent.order, axis=1)  # the receiver knows no other
         return AirSurface(received, loss, (w, no_eff, batch.labels, keep, snr, batch.images))
+
+    @cached_property
+    def _layout(self) -> AirLayout:
+        return AirLayout(self.link.framing.num_channel_uses, 0, coded_uses(self.link.transmitter))
+
+    def air_layouts(self, batch: Batch) -> list[AirLayout]:
+        """The code words of the indices, the same for every image."""
+        return [self._layout] * len(batch.labels)

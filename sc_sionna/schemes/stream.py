@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import numpy as np
 
+from sc_sionna.attacks.jamming import PATTERNS, WITHOUT_HEADER, Pattern
 from sc_sionna.attacks.victim import Victim
 from sc_sionna.core.errors import UserError
 from sc_sionna.data.common import to_float
 from sc_sionna.phy.budget import Budget
 from sc_sionna.phy.framing import room_bits
+from sc_sionna.phy.layout import AirLayout
 from sc_sionna.phy.stream_link import StreamLink
 from sc_sionna.schemes.base import (
     SOURCE,
@@ -72,6 +74,7 @@ class StreamScheme:
     trained: ClassVar[bool] = True
     weights_of: ClassVar[str] = "jpeg-ldpc"
     changeable: ClassVar[tuple[str, ...]] = ()
+    jammed_by: ClassVar[tuple[Pattern, ...]] = PATTERNS
     random = False  # nothing is drawn before the air
 
     def __init__(
@@ -244,6 +247,10 @@ class StreamScheme:
 
         return AirSurface(y, loss, ())
 
+    def air_layouts(self, batch: Batch) -> list[AirLayout]:
+        """Header and code words of each stream, which follow from its length."""
+        return [self.link.layout(len(stream)) for stream in self._source(batch).streams]
+
 
 class WebpLdpc(StreamScheme):
     """WebP without its container."""
@@ -264,3 +271,4 @@ class PixelsLdpc(StreamScheme):
 
     codec_class = PixelsCodec
     changeable = changeable_of(PixelsCodec)
+    jammed_by = WITHOUT_HEADER

@@ -14,6 +14,8 @@ from sc_sionna.core.errors import UserError
 from sc_sionna.experiments.catalogue import ablation, accuracy_vs_uses, fig5_codebook_size
 from sc_sionna.experiments.catalogue.accuracy import accuracy_settings, source_threats
 from sc_sionna.experiments.catalogue.entry import Options, train_command
+from sc_sionna.experiments.catalogue.fig8_accuracy_vs_ssnr import panels
+from sc_sionna.experiments.half_power import half_powers
 from sc_sionna.schemes import SchemeSpec, parse_schemes, specs
 from sc_sionna.semantic.weights import PACKAGED, has_weights
 from sc_sionna.sweep import read_record
@@ -128,10 +130,33 @@ def test_the_contest_has_every_source_at_what_it_costs(compiled_systems, tmp_pat
 def test_fig8_leaves_jpeg_to_the_control(compiled_systems, tmp_path: Path) -> None:
     record, _ = run("fig8_accuracy_vs_ssnr", tmp_path, "--systems", "jpeg-ldpc", "--snr-db", "40", "--ssnr-db=-20,60")
     controls = [air_threat(ratio, gaussian=True, samples=64).label for ratio in (-20, 60)]
-    assert [p.threat for p in record.points] == controls
-    assert len(record.settings["threats"]) == 4  # Algorithm 1 has no gradient to follow there
-    lost, kept = (p.value for p in record.points)
-    assert lost < 0.5 < kept
+    assert [p.threat for p in record.points] == [None, *controls]
+    assert len(record.settings["threats"]) == 8  # Algorithm 1 has no gradient to follow there
+    clean, lost, kept = (p.value for p in record.points)
+    assert lost < 0.5 < kept == clean
+
+
+def test_fig8_says_what_was_jammed_and_where_half_is_lost(tmp_path: Path) -> None:
+    """Of a stream it is the header, and the power that this takes is less than that of as many random uses."""
+    scan, patterns = "jpeg-ldpc[source.quality=3]", ("--patterns", "header")
+    record, printed = run("fig8_accuracy_vs_ssnr", tmp_path, "--systems", scan, "--ssnr-db=-5,14,40", *patterns)
+    assert len(record.points) == 1 + 3 * 3  # without noise, Gaussian, header, and its control
+    assert f"{scan}: header" in printed
+    found = half_powers(record, panels(record))
+    header, control, gaussian = (
+        found[panel][scan]
+        for panel in (
+            "jamming of the header",
+            "jamming of the header: the control on as many random uses",
+            "Gaussian noise of the same power",
+        )
+    )
+    assert header.beside == (14, 40)
+    assert gaussian.beside == (-5, 14)
+    assert header.value > gaussian.value
+    assert f"  {scan:40s}  {header.value:.1f}  [" in printed
+    assert control.beside == (None, -5)  # random uses seldom hit the header, and the code makes up for the others
+    assert f"  {scan:40s}  below -5" in printed
 
 
 def test_ablation_compares_the_pairs_that_ran(compiled_systems, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Fig. 8: accuracy against the signal-to-semantic-noise ratio of noise added over the air, and its control."""
+"""Fig. 8: accuracy against the signal-to-semantic-noise ratio of noise added over the air, and its controls."""
 
 from __future__ import annotations
 
@@ -7,50 +7,88 @@ from typing import Any
 
 from pydantic import Field
 
-from sc_sionna.attacks.threats import air_threat
+from sc_sionna.attacks.threats import air_threat, jamming_threat
 from sc_sionna.experiments.catalogue.accuracy import accuracy_settings, drawn_by, print_summary
 from sc_sionna.experiments.catalogue.entry import Decibels, Entry, Options, Run
+from sc_sionna.experiments.half_power import half_powers, print_half_powers
 from sc_sionna.figures.curves import plot_task_vs
+from sc_sionna.schemes import PAPER_SCHEMES
 from sc_sionna.settings import Decibel, Settings
 from sc_sionna.sweep import Record
 
+SCHEMES = (*PAPER_SCHEMES, "label-ldpc")  # the class alone is the opponent that every figure of classification shows
 PANELS = {"over-the-air": "semantic noise over the air", "gaussian": "Gaussian noise of the same power"}
+JAMMED = {"best": "the uses that hurt most", "header": "the header"}
 
 
 class Own(Settings):
-    """One SNR, ratios, and what the attacker has."""
+    """One SNR, ratios, and what the attackers have."""
 
     snr_db: Decibel = Field(18.0, description="the SNR in dB")
-    ssnr_db: Decibels = Field((), description="ratios in dB, START:STOP:STEP or a,b,c; default -5:20:5")
-    samples: int = Field(256, ge=1, le=1_000_000, description="received signals that the attacker has collected")
+    ssnr_db: Decibels = Field((), description="ratios in dB, START:STOP:STEP or a,b,c; default -10:25:5")
+    samples: int = Field(256, ge=1, le=1_000_000, description="training images whose signals an attacker has collected")
     channel: str = Field("rayleigh", description="the attacker's channel: rayleigh or identity")
+    patterns: str = Field(
+        "best", description="patterns of jammed uses, a,b,c of best, burst, strided, code-graph, header; or none"
+    )
 
 
 def runs(options: Options, own: Own) -> list[Run]:
-    """One sweep: Algorithm 1 and its control at every ratio."""
-    ratios = own.ssnr_db or options.pick((-5.0, 0.0, 5.0, 10.0, 15.0, 20.0), (-5.0, 5.0, 20.0))
+    """One sweep: at every ratio Algorithm 1 and Gaussian noise, jamming of some uses and of as many random ones."""
+    ratios = own.ssnr_db or options.pick(tuple(float(ratio) for ratio in range(-10, 30, 5)), (-5.0, 5.0, 20.0))
     values: dict[str, Any] = {"samples": options.pick(own.samples, min(own.samples, 64)), "channel": own.channel}
-    threats = tuple(air_threat(ratio, gaussian, **values) for gaussian in (False, True) for ratio in ratios)
+    patterns = [] if own.patterns == "none" else own.patterns.split(",")
+    threats: list[Any] = [air_threat(ratio, gaussian, **values) for gaussian in (False, True) for ratio in ratios]
+    threats += [
+        jamming_threat(ratio, shuffled, pattern=pattern, snr_db=own.snr_db, **values)
+        for pattern in patterns
+        for shuffled in (False, True)
+        for ratio in ratios
+    ]
     settings = accuracy_settings(
         options,
+        schemes=options.schemes(SCHEMES),
         snr_db=(own.snr_db,),
-        clean=False,
-        threats=threats,
+        threats=tuple(threats),
     )
     return [Run(options.record_name("fig8_accuracy_vs_ssnr"), settings)]
 
 
+def panels(record: Record) -> dict[str, str]:
+    """The panel of each threat by its label."""
+    return {threat["label"]: _panel(threat) for threat in record.settings["threats"]}
+
+
+def _panel(threat: dict[str, Any]) -> str:
+    if threat["kind"] in PANELS:
+        return PANELS[threat["kind"]]
+    pattern = threat["attack"]["pattern"]
+    jammed = "jamming of " + JAMMED.get(pattern, f"uses by the pattern {pattern}")
+    return f"{jammed}: the control on as many random uses" if threat["attack"]["shuffled"] else jammed
+
+
 def figure(record: Record, path: Path) -> None:
-    """From the record alone: a line per scheme, a panel for Algorithm 1 and one for the control."""
-    threats = {threat["label"]: threat for threat in record.settings["threats"]}
+    """From the record alone: a line per scheme, a panel for each attacker and one for its control."""
+    threats, panel_of = {threat["label"]: threat for threat in record.settings["threats"]}, panels(record)
     plot_task_vs(
         record,
         path,
         "Signal-to-semantic-noise ratio (dB)",
-        lambda _, point: threats[point.threat]["attack"]["ssnr_db"],
-        panel_of=lambda _, point: PANELS[threats[point.threat]["kind"]],
+        lambda _, point: None if point.threat is None else threats[point.threat]["attack"]["ssnr_db"],
+        panel_of=lambda _, point: panel_of.get(str(point.threat)),
         title=f"{record.settings['dataset']}: accuracy at {record.points[0].snr_db:g} dB",
     )
+
+
+def summary(record: Record) -> None:
+    """Accuracies, the uses that jamming has settled on, and the ratio at which half of the accuracy is lost."""
+    print_summary(record)
+    for threat, by_scheme in record.notes.get("jammed_uses", {}).items():
+        for scheme, plan in by_scheme.items():
+            share = "" if plan["share"] is None else f", {100 * plan['share']:.3g} % of the uses"
+            print(f"{threat}: {scheme}: {plan['pattern']}{share}")
+    if record.settings["clean"]:
+        print_half_powers(half_powers(record, panels(record)))
 
 
 ENTRY = Entry(
@@ -59,5 +97,5 @@ ENTRY = Entry(
     runs,
     Own,
     build=drawn_by(figure),
-    summary=print_summary,
+    summary=summary,
 )

@@ -25,7 +25,7 @@ class Own(Settings):
     """One SNR, ratios, and what the attackers have."""
 
     snr_db: Decibel = Field(18.0, description="the SNR in dB")
-    ssnr_db: Decibels = Field((), description="ratios in dB, START:STOP:STEP or a,b,c; default -10:25:5")
+    ssnr_db: Decibels = Field((), description="ratios in dB, START:STOP:STEP or a,b,c; default -15:25:5")
     samples: int = Field(256, ge=1, le=1_000_000, description="training images whose signals an attacker has collected")
     channel: str = Field("rayleigh", description="the attacker's channel: rayleigh or identity")
     patterns: str = Field(
@@ -35,7 +35,7 @@ class Own(Settings):
 
 def runs(options: Options, own: Own) -> list[Run]:
     """One sweep: at every ratio Algorithm 1 and Gaussian noise, jamming of some uses and of as many random ones."""
-    ratios = own.ssnr_db or options.pick(tuple(float(ratio) for ratio in range(-10, 30, 5)), (-5.0, 5.0, 20.0))
+    ratios = own.ssnr_db or options.pick(tuple(float(ratio) for ratio in range(-15, 30, 5)), (-5.0, 5.0, 20.0))
     values: dict[str, Any] = {"samples": options.pick(own.samples, min(own.samples, 64)), "channel": own.channel}
     patterns = [] if own.patterns == "none" else own.patterns.split(",")
     threats: list[Any] = [air_threat(ratio, gaussian, **values) for gaussian in (False, True) for ratio in ratios]

@@ -124,7 +124,7 @@ class AccuracyExperiment(Experiment):
         return self._schemes[label]
 
     def prepare(self) -> None:
-        """Build every scheme, an adaptive one in all its modes, and ask whether its framing has what a jammed pattern needs."""
+        """Build every scheme, an adaptive one in all its modes, and ask whether its framing has what a pattern needs."""
         for label, spec in self.specs.items():
             scheme = self.scheme(label)
             if isinstance(scheme, AdaptiveScheme):

@@ -80,8 +80,8 @@ class AccuracySettings(SweepSettings):
         blind = [threat.label for threat in self.threats if threat.needs_layout]
         if blind and self.link.adaptation != "none":
             raise ValueError(
-                f"threats = {blind[0]}: knows the framing of one mode, and link.adaptation = {self.link.adaptation!r} changes "
-                "it with the SNR; set adaptation = 'none'"
+                f"threats = {blind[0]}: knows the framing of one mode, and link.adaptation = {self.link.adaptation!r} "
+                "changes it with the SNR; set adaptation = 'none'"
             )
         return self
 

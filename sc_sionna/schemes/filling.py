@@ -48,7 +48,7 @@ def features_and_copies(codec: SemanticCodec, link: LinkSettings) -> tuple[int, 
         number, copies = min(number, room) // whole_uses * whole_uses, max(1, room // number)
     if number == 0 or number % whole_uses:
         raise UserError(
-            f"link.num_streams = {link.num_streams}: {codec.payload_length // 2} symbols per image do not fill whole channel "
-            "uses, or more than there are; choose a divisor, or more channel_uses"
+            f"link.num_streams = {link.num_streams}: {codec.payload_length // 2} symbols per image do not fill whole "
+            "channel uses, or more than there are; choose a divisor, or more channel_uses"
         )
     return number, copies

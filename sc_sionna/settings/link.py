@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
-from sc_sionna.settings.base import PluginName, Settings, missing_settings
+from sc_sionna.settings.base import PluginName, Settings, missing_settings, settings_hash
 from sc_sionna.settings.channel import CHANNEL_SETTINGS, complete_args
 
 BITS_PER_SYMBOL = {"qpsk": 2, "16qam": 4, "64qam": 6, "256qam": 8}
@@ -63,6 +63,10 @@ class LinkSettings(Settings):
     )
     num_iter: int = Field(20, ge=1, le=200, description="the most LDPC decoder iterations")
     demapping: Literal["app", "maxlog"] = Field("app", description="the demapper's rule")
+
+    def __hash__(self) -> int:
+        """Of all settings by value: a table of arguments has no hash of its own, and links are the keys of caches."""
+        return hash(settings_hash(self.model_dump()))
 
     @property
     def bits_per_symbol(self) -> int:

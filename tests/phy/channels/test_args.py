@@ -52,6 +52,7 @@ def test_arguments_of_a_built_in_model_are_completed_and_hashed() -> None:
     assert other.channel_args["k_db"] == 4
     assert settings_hash(link.model_dump()) != settings_hash(other.model_dump())
     assert calibration_key(link, 64) != calibration_key(other, 64)
+    assert len({link, other, LinkSettings(**link.model_dump())}) == 2  # links are the keys of caches
 
 
 def test_a_stored_link_states_every_argument() -> None:

@@ -72,6 +72,17 @@ def _row(point: PointRecord, ratios: dict[str, Any]) -> tuple[float, float, floa
     return None if value is None or interval is None else (ratios[point.threat], value, *interval)
 
 
+def shown(half: HalfPower | None) -> str:
+    """The ratio with its interval, or beyond which of those that were run it lies; a dash for what was not run."""
+    if half is None:
+        return "–"
+    low, high = half.beside
+    if half.value is None:
+        return f"below {high:g}" if low is None else f"above {low:g}"
+    ends = ", ".join("beyond" if end is None else f"{end:.1f}" for end in (half.low, half.high))
+    return f"{half.value:.1f} [{ends}]"
+
+
 def print_half_powers(found: dict[str, dict[str, HalfPower]]) -> None:
     """A row per family and scheme: the ratio in dB, the interval, and the ratios that were run beside it."""
     print("ratio in dB at which half of the accuracy is lost (larger: less power is enough)")
@@ -79,9 +90,5 @@ def print_half_powers(found: dict[str, dict[str, HalfPower]]) -> None:
         print(family)
         for system, half in systems.items():
             low, high = half.beside
-            if half.value is None:
-                where = f"below {high:g}" if low is None else f"above {low:g}"
-            else:
-                ends = ", ".join("beyond" if end is None else f"{end:.1f}" for end in (half.low, half.high))
-                where = f"{half.value:.1f}  [{ends}], between {low:g} and {high:g}"
-            print(f"  {system:40s}  {where}")
+            beside = "" if half.value is None else f", between {low:g} and {high:g}"
+            print(f"  {system:40s}  {shown(half)}{beside}")

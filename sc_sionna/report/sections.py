@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from sc_sionna.report.studies import audit, parts, similarity, spread
-from sc_sionna.report.tables import accuracy_tables, by_threat, by_uses, link_tables, mode_tables
+from sc_sionna.report.tables import accuracy_tables, by_threat, by_uses, link_tables, mode_tables, over_the_air
 from sc_sionna.sweep import Record
 
 # record → (title, what the paper claims, its tables)
@@ -67,7 +67,7 @@ SECTIONS: dict[str, tuple[str, str, Callable[[Record], list[str]]]] = {
         "Fig. 8: semantic noise over the air",
         "Accuracy rises with the signal-to-semantic-noise ratio; `masked-vqvae+fim+at` is best; adversarial training "
         "helps little against this noise.",
-        by_threat,
+        over_the_air,
     ),
     "fig9_feature_activation": (
         "Fig. 9: feature activation",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from sc_sionna.experiments.catalogue.fig8_accuracy_vs_ssnr import panels
+from sc_sionna.experiments.half_power import half_powers, shown
 from sc_sionna.figures.modes import TARGETS, best_bits, rates_by_mode
 from sc_sionna.sweep import PointRecord, Record
 from sc_sionna.sweep.metrics import METRICS
@@ -45,6 +47,22 @@ def by_threat(record: Record) -> list[str]:
     lines = ["", f"| semantic noise, {top:g} dB | " + " | ".join(names) + " |", "|---" * (len(names) + 1) + "|"]
     for system in systems:
         cells = [percent(points.get((system, threat))) for threat in threats]  # type: ignore[arg-type]
+        lines.append(f"| {system} | " + " | ".join(cells) + " |")
+    return lines
+
+
+def over_the_air(record: Record) -> list[str]:
+    """Ratio in dB at which half of the accuracy is lost, by scheme and attacker, with its interval."""
+    found = half_powers(record, panels(record))
+    systems = list(dict.fromkeys(system for by_system in found.values() for system in by_system))
+    lines = [
+        "",
+        "Signal-to-noise ratio in dB at which half of the accuracy is lost (larger: less power is enough):",
+        "",
+    ]
+    lines += ["| scheme | " + " | ".join(found) + " |", "|---" * (len(found) + 1) + "|"]
+    for system in systems:
+        cells = [shown(by_system.get(system)) for by_system in found.values()]
         lines.append(f"| {system} | " + " | ".join(cells) + " |")
     return lines
 

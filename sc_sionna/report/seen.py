@@ -8,12 +8,14 @@ SEEN: dict[str, list[str]] = {
         "Agrees for the learned schemes against JPEG+LDPC at low SNR, and for adversarial training, which at 18 dB costs 0 "
         "to 3 points clean. Disagrees in the order: JSCC and, from 9 dB on, JPEG+LDPC with adversarial training are ahead "
         "of every masked VQ-VAE, with and without semantic noise. JSCC sends all patches, at the same number of channel "
-        "uses, and analog symbols over 24 uses degrade without a cliff. JPEG+LDPC costs 24 times the symbols; what it "
-        "seemed to resist by itself was a gradient that an approximate JPEG had masked from the attacker.",
+        "uses, and analog symbols over 24 uses degrade without a cliff. JPEG+LDPC at quality 75, its scan alone, costs "
+        "9 times the symbols (the contest below shows it at 1.8 times). The class decided at the transmitter and sent "
+        "alone over one stream, in 30 uses, loses nothing down to -9 dB; under semantic noise it keeps 0.6 %, and with "
+        "adversarial training 92.8 %: no scheme that sends an image is more robust over the whole range.",
     ],
     "accuracy_vs_uses_digits": [
         "Where four streams carry (12 dB and above) a thumbnail of 8 x 8 pixels at 2 bits is as accurate in 18 uses "
-        "as JPEG with its tables in 585; the JPEG scan alone takes 44. The masked VQ-VAE at 24 uses is level with "
+        "as JPEG with its tables in 500 to 600; the JPEG scan alone takes 44. The masked VQ-VAE at 24 uses is level with "
         "them, and at 36 it has the highest value, 99.4 %, within the others' intervals. At 0 dB every conventional "
         "picture is lost on four streams, while JSCC and the masked VQ-VAE still work; the class alone, decided at "
         "the transmitter and sent over one stream in 30 uses, is above the masked VQ-VAE there. No scheme adapts "

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from sc_sionna.experiments.catalogue.fig8_accuracy_vs_ssnr import panels
-from sc_sionna.experiments.half_power import half_powers, shown
+from sc_sionna.figures.half_power import half_powers, panels, shown
 from sc_sionna.figures.modes import TARGETS, best_bits, rates_by_mode
 from sc_sionna.sweep import PointRecord, Record
 from sc_sionna.sweep.metrics import METRICS

@@ -5,13 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import tensorflow as tf
 
 from sc_sionna.core.errors import UserError
-from sc_sionna.phy.bounds import ideal_bits
 from sc_sionna.phy.budget import Budget
-from sc_sionna.phy.mimo import MimoChannel, seed_of_link
-from sc_sionna.phy.snr import noise_variance
+from sc_sionna.phy.ideal_link import IdealLink
 from sc_sionna.schemes.base import Batch
 from sc_sionna.settings import LinkSettings
 
@@ -37,18 +34,12 @@ class IdealScheme:
                 f"link.adaptation = 'ideal': {scheme.name} does not separate source and channel coding, or does not say "
                 "what it makes of a number of bits; name schemes that send streams or the label"
             )
-        assert link.channel_uses is not None
-        self.scheme, self.name, self.task = scheme, scheme.name, scheme.task
-        self.num_uses, self.random = link.channel_uses, scheme.random
-        self._mimo = MimoChannel(link, self.num_uses)
+        self.scheme, self.name, self.task, self.random = scheme, scheme.name, scheme.task, scheme.random
+        self.link = IdealLink(link)
 
     def bits(self, batch: Batch, snr_db: float) -> np.ndarray:
         """Whole bits that the realisation of each image carries, int64 ``[B]``; it is the one that a link draws for it."""
-        count, no = len(batch.labels), float(noise_variance(snr_db))
-        h, *_ = self._mimo.draw(
-            count, tf.fill([count], tf.constant(no, tf.float32)), seed_of_link(batch.link_seed(snr_db))
-        )
-        return np.floor(ideal_bits(np.asarray(h), no, self.num_uses).mean(axis=1)).astype(np.int64)
+        return self.link.bits(len(batch.labels), snr_db, batch.link_seed(snr_db))
 
     def transmit(self, batch: Batch, snr_db: float, interference: np.ndarray | None = None) -> dict[str, Any]:
         """``predictions`` and ``bits``; UserError for interference, of which the bound knows nothing."""
@@ -70,7 +61,7 @@ class IdealScheme:
 
     def budget(self, images: np.ndarray) -> Budget:
         """The channel uses alone: an ideal code has no symbols."""
-        return Budget(**dict.fromkeys(Budget.model_fields, 0.0) | {"channel_uses": float(self.num_uses)})
+        return Budget(**dict.fromkeys(Budget.model_fields, 0.0) | {"channel_uses": float(self.link.num_uses)})
 
     def forget(self) -> None:
         """Drop what the scheme keeps."""

@@ -42,7 +42,7 @@ def config(tmp_path: Path) -> Path:
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (("fig1",), "experiment 'fig1': unknown; choose accuracy_vs_snr, accuracy_vs_uses, fig4_schemes_vs_snr"),
+        (("fig1",), "experiment 'fig1': unknown; choose accuracy_vs_snr, accuracy_vs_uses, equal_uses_vs_snr"),
         (("fig9", "--stepz", "3"), "--stepz: not an option of fig9; its own are --epsilon, --steps, --layer, --snr-db"),
         (("fig9", "--steps"), "--steps: needs a value, steps K of Eq. (7)"),
         (("fig9", "--steps=2", "--steps", "3"), "--steps: given twice"),
@@ -91,7 +91,7 @@ def test_help_shows_the_shared_options_and_those_of_the_experiment() -> None:
     shown = command("run", "fig8", "--help")
     assert shown.exit_code == 0
     assert "--dry-run" in shown.stdout
-    assert "--samples  received signals that the attacker has collected [default: 256]" in shown.stdout
+    assert "--samples  training images whose signals an attacker has collected [default: 256]" in shown.stdout
     assert command("run").exit_code == 2
 
 

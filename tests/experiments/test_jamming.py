@@ -12,8 +12,8 @@ from sc_sionna.core import rng
 from sc_sionna.core.errors import UserError
 from sc_sionna.experiments.accuracy import AccuracyExperiment, AccuracySettings
 from sc_sionna.experiments.base import run_and_save
-from sc_sionna.experiments.half_power import half_power
 from sc_sionna.experiments.replay import replay_record
+from sc_sionna.figures.half_power import half_power
 from sc_sionna.schemes import Batch
 from sc_sionna.sweep import read_record
 

@@ -14,8 +14,7 @@ from sc_sionna.core.errors import UserError
 from sc_sionna.experiments.catalogue import ablation, accuracy_vs_uses, fig5_codebook_size
 from sc_sionna.experiments.catalogue.accuracy import accuracy_settings, source_threats
 from sc_sionna.experiments.catalogue.entry import Options, train_command
-from sc_sionna.experiments.catalogue.fig8_accuracy_vs_ssnr import panels
-from sc_sionna.experiments.half_power import half_powers
+from sc_sionna.figures.half_power import half_powers, panels
 from sc_sionna.schemes import SchemeSpec, parse_schemes, specs
 from sc_sionna.semantic.weights import PACKAGED, has_weights
 from sc_sionna.sweep import read_record

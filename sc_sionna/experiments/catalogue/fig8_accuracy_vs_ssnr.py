@@ -10,15 +10,13 @@ from pydantic import Field
 from sc_sionna.attacks.threats import air_threat, jamming_threat
 from sc_sionna.experiments.catalogue.accuracy import accuracy_settings, drawn_by, print_summary
 from sc_sionna.experiments.catalogue.entry import Decibels, Entry, Options, Run
-from sc_sionna.experiments.half_power import half_powers, print_half_powers
 from sc_sionna.figures.curves import plot_task_vs
+from sc_sionna.figures.half_power import half_powers, panels, print_half_powers
 from sc_sionna.schemes import PAPER_SCHEMES
 from sc_sionna.settings import Decibel, Settings
 from sc_sionna.sweep import Record
 
 SCHEMES = (*PAPER_SCHEMES, "label-ldpc")  # the class alone is the opponent that every figure of classification shows
-PANELS = {"over-the-air": "semantic noise over the air", "gaussian": "Gaussian noise of the same power"}
-JAMMED = {"best": "the uses that hurt most", "header": "the header"}
 
 
 class Own(Settings):
@@ -52,19 +50,6 @@ def runs(options: Options, own: Own) -> list[Run]:
         threats=tuple(threats),
     )
     return [Run(options.record_name("fig8_accuracy_vs_ssnr"), settings)]
-
-
-def panels(record: Record) -> dict[str, str]:
-    """The panel of each threat by its label."""
-    return {threat["label"]: _panel(threat) for threat in record.settings["threats"]}
-
-
-def _panel(threat: dict[str, Any]) -> str:
-    if threat["kind"] in PANELS:
-        return PANELS[threat["kind"]]
-    pattern = threat["attack"]["pattern"]
-    jammed = "jamming of " + JAMMED.get(pattern, f"uses by the pattern {pattern}")
-    return f"{jammed}: the control on as many random uses" if threat["attack"]["shuffled"] else jammed
 
 
 def figure(record: Record, path: Path) -> None:

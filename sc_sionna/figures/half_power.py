@@ -8,6 +8,9 @@ from typing import Any, NamedTuple
 
 from sc_sionna.sweep import PointRecord, Record
 
+PANELS = {"over-the-air": "semantic noise over the air", "gaussian": "Gaussian noise of the same power"}
+JAMMED = {"best": "the uses that hurt most", "header": "the header"}
+
 
 class HalfPower(NamedTuple):
     """The ratio in dB at which half of the accuracy is left: above it there is more, below it less.
@@ -63,6 +66,19 @@ def half_powers(record: Record, family_of: dict[str, str]) -> dict[str, dict[str
     for (family, system), rows in curves.items():
         found.setdefault(family, {})[system] = half_power(rows, 0.5 * float(clean[system] or 0.0))
     return found
+
+
+def panels(record: Record) -> dict[str, str]:
+    """The panel of each threat by its label."""
+    return {threat["label"]: _panel(threat) for threat in record.settings["threats"]}
+
+
+def _panel(threat: dict[str, Any]) -> str:
+    if threat["kind"] in PANELS:
+        return PANELS[threat["kind"]]
+    pattern = threat["attack"]["pattern"]
+    jammed = "jamming of " + JAMMED.get(pattern, f"uses by the pattern {pattern}")
+    return f"{jammed}: the control on as many random uses" if threat["attack"]["shuffled"] else jammed
 
 
 def _row(point: PointRecord, ratios: dict[str, Any]) -> tuple[float, float, float, float] | None:

@@ -15,6 +15,10 @@ TABLE_I = {
     "retrieval": (249_960, 490, 1_960),
     "reconstruction": (143_360, 490, 1_960),
 }
+# Bytes of a baseline colour JPEG with standard tables that are the same for all images of a size, and that both ends know:
+# everything before the scan's data, and the end marker (ITU-T T.81, B.2 and B.5)
+JPEG_SHARED_BYTES = 625
+LENGTH_BITS = 16  # that say how long the scan is
 BITS_PER_SYMBOL, CODERATE, INDEX_BITS, KEPT = 4, 0.5, 8, 0.5
 
 
@@ -66,4 +70,7 @@ def table_one() -> dict[str, Any]:
         settings = LinkSettings(crc="CRC24A", max_block_bits=8448)
         coded = digital_budget(Framing(payload, settings), payload).model_dump()
         tasks[task]["symbols"]["jpeg-ldpc"]["this_link_coded"] = coded
+        scan = payload - 8 * JPEG_SHARED_BYTES
+        coded = digital_budget(Framing(scan + LENGTH_BITS, settings), scan, LENGTH_BITS).model_dump()
+        tasks[task]["symbols"]["jpeg-ldpc, scan alone"] = {"paper": None, "formula": None, "this_link_coded": coded}
     return {"bits_per_symbol": BITS_PER_SYMBOL, "coderate": CODERATE, "tasks": tasks}

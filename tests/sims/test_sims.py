@@ -11,7 +11,8 @@ import pytest
 from PIL import Image
 
 from sc_sionna.experiments.catalogue import NAMES
-from sc_sionna.phy.overhead import implied
+from sc_sionna.phy.overhead import JPEG_SHARED_BYTES, implied
+from sc_sionna.schemes.codecs.jpeg import END, JpegCodec
 from sc_sionna.sweep import read_record
 from tests.sims.helpers import SIMS, run_sim
 
@@ -81,7 +82,13 @@ def test_overhead_writes_table_one_and_this_links_budgets(tmp_path: Path) -> Non
         "retrieval": (249_960, 490, 1_960),
         "reconstruction": (143_360, 490, 1_960),
     }
+    codec = JpegCodec(JpegCodec.Settings(), 224)
+    assert len(codec.header) + len(END) == JPEG_SHARED_BYTES
     for row in tasks.values():
+        alone = row["symbols"].pop("jpeg-ldpc, scan alone")["this_link_coded"]
+        whole = row["symbols"]["jpeg-ldpc"]["this_link_coded"]
+        assert whole["payload_bits"] - alone["payload_bits"] == 8 * JPEG_SHARED_BYTES
+        assert 0.9 * whole["symbols"] < alone["symbols"] < whole["symbols"]
         for name, s in row["symbols"].items():
             assert s["formula"] == pytest.approx(s["paper"])
             if name != "jpeg-ldpc":  # the table leaves the code rate out: coded it is twice the number, in whole uses

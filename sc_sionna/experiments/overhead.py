@@ -69,8 +69,8 @@ def as_markdown(found: dict[str, Any]) -> str:
         "The paper prints 224 x 224 x 3 x 8 x 2 / 4 for the classification row, which is 602,112; its 53,760 symbols need a "
         "compression ratio of 11.2. Its average JPEG of 5,108 bytes would be 20,432 symbols at rate 1/2, not 53,760. The "
         "table counts the code rate for JPEG and leaves it out for the learned schemes: coded, they cost twice the number. "
-        "*Scan alone* is the same picture without the 625 bytes of tables and markers that both ends know, its length said in "
-        "16 bits: at these sizes it saves 2 to 5 %, at 32 x 32 pixels half of a file and more. How few bits a picture can do "
-        "with is another question, which the contest at equal channel uses answers.",
+        "*Scan alone* is the same picture without the 625 bytes of tables and markers that both ends know, its length said "
+        "in 16 bits: at these sizes it saves 1 to 5 %, at 32 x 32 pixels half of a file and more. How few bits a picture can "
+        "do with is another question, which the contest at equal channel uses answers.",
     ]  # fmt: skip
     return "\n".join(lines) + "\n"

@@ -30,6 +30,7 @@ from sc_sionna.sweep.scores import joined, summarised
 from sc_sionna.tasks import make_task
 
 Draw = Callable[[Record, Path], None]
+VALIDATION_IMAGES, VALIDATION_INDEX = 500, 2**31 - 1  # the index names draws; no batch of a sweep has it
 
 
 class AccuracyExperiment(Experiment):
@@ -100,6 +101,8 @@ class AccuracyExperiment(Experiment):
         if self.settings.link.adaptation in ("rank", "mcs"):
             assert self.settings.link.channel_uses is not None
             found["mode_table_sha256"] = table_sha256(self.settings.link.channel_uses)
+            if self.settings.link.target_bler is None:
+                found["validation_images_sha256"] = self._validation().sha256()
         return found
 
     def points(self) -> list[Point]:
@@ -128,13 +131,23 @@ class AccuracyExperiment(Experiment):
         for label, spec in self.specs.items():
             scheme = self.scheme(label)
             if isinstance(scheme, AdaptiveScheme):
-                scheme.prepare(self.settings.snr_db)
+                scheme.prepare(self.settings.snr_db, self._validation_batch)
             for threat in self.settings.threats:
                 if threat.needs_layout and can_attack(threat, spec.scheme_class):
                     candidates(threat.attack, scheme.air_layouts(self.batch(0)))
 
     def _train(self) -> Images:
         return load(self.settings.dataset, "train", self.data_dir, self.codec.image_size)
+
+    def _validation(self) -> Images:
+        """Images on which an adaptive link learns what bits are worth."""
+        return load(self.settings.dataset, "val", self.data_dir, self.codec.image_size).head(VALIDATION_IMAGES)
+
+    def _validation_batch(self) -> Batch:
+        found = self._validation()
+        generator = rng.generator(self.settings.seed, "task", "validation")
+        images, labels = self.task.pose(to_float(found.pixels), found.labels, generator)
+        return Batch(images, labels, VALIDATION_INDEX, self.settings.seed)
 
     def _mean_image(self) -> np.ndarray:
         return self._train().mean_image()

@@ -70,7 +70,7 @@ def as_markdown(found: dict[str, Any]) -> str:
         "compression ratio of 11.2. Its average JPEG of 5,108 bytes would be 20,432 symbols at rate 1/2, not 53,760. The "
         "table counts the code rate for JPEG and leaves it out for the learned schemes: coded, they cost twice the number. "
         "*Scan alone* is the same picture without the 625 bytes of tables and markers that both ends know, its length said "
-        "in 16 bits: at these sizes it saves 1 to 5 %, at 32 x 32 pixels half of a file and more. How few bits a picture can "
-        "do with is another question, which the contest at equal channel uses answers.",
+        "in 16 bits: at these sizes it saves 1 to 5 %, at 32 x 32 pixels half of a file and more. How few bits a picture "
+        "can do with is another question, which the contest at equal channel uses answers.",
     ]  # fmt: skip
     return "\n".join(lines) + "\n"

@@ -127,6 +127,21 @@ def choose_mode(table: ModeTable, snr_db: float, wanted_bits: int, target_bler: 
     return Choice(table.modes[best], int(table.num_bits[best]))
 
 
+def best_mode(table: ModeTable, snr_db: float, worth: np.ndarray, of_nothing: float) -> Mode:
+    """The mode of most expected worth at an SNR, (1 - p) w + p w0 with its block error rate p.
+
+    worth : what is gained where the bits of each mode arrive, ``[M]``; of_nothing : w0, where they do not
+
+    Of modes that differ by less than a block error in a thousand is worth, the most robust one. Between SNRs of the table
+    the next lower one decides, below it the lowest.
+    """
+    rates = table.rates_at(snr_db)
+    rates = table.rates[:, 0] if rates is None else rates
+    expected = (1 - rates) * worth + rates * of_nothing
+    near = np.flatnonzero(expected >= expected.max() - 1e-3 * max(worth.max() - of_nothing, 0.0))
+    return table.modes[near[np.argmin(table.rates.mean(axis=1)[near])]]
+
+
 def load_table(link: LinkSettings, num_uses: int, path: Path | None = None) -> ModeTable:
     """The table of a link in ``num_uses`` channel uses.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,25 +11,31 @@ import numpy as np
 from sc_sionna.attacks.victim import Victim
 from sc_sionna.core.errors import UserError
 from sc_sionna.phy.budget import Budget
-from sc_sionna.phy.mode_table import ModeTable, choose_mode, load_table
+from sc_sionna.phy.mode_table import ModeTable, best_mode, choose_mode, load_table
 from sc_sionna.phy.modes import Mode, mode_link, rank_of_most_capacity
 from sc_sionna.schemes.base import AirSurface, Batch, Scheme
 from sc_sionna.settings import LinkSettings
+from sc_sionna.sweep.scores import summarised
+
+MEASURED_AT = 16  # numbers of bits, between which what they are worth is interpolated over their logarithm
 
 
 class AdaptiveScheme:
     """A scheme in the mode that its link chooses at each SNR, always with the same power in the same channel uses.
 
-    The mode follows from the long-term SNR and from block error rates that this package measured,
-    :func:`~sc_sionna.phy.mode_table.choose_mode`: the one that carries most of what the scheme has to say, of several the
-    most robust. ``link.adaptation="rank"`` changes the number of streams alone. Analog symbols have no block error rate;
-    their number of streams is the one of most capacity.
+    The mode follows from the long-term SNR and from block error rates that this package measured. Where ``link.target_bler``
+    is set it is the mode of :func:`~sc_sionna.phy.mode_table.choose_mode` that carries most of what the scheme has to say at
+    this rate, of several the most robust. Otherwise it is the one of most expected score, (1 - p) w(k) + p w(0): p is its
+    block error rate, k the bits that it carries, and w what they are worth, which :meth:`prepare` measures on images that
+    neither train nor test a scheme. ``link.adaptation="rank"`` changes the number of streams alone. Analog symbols have no
+    block error rate; their number of streams is the one of most capacity.
 
     Parameters
     ----------
     scheme
         The scheme in any mode. It is asked for ``on(link)``, itself over another link; digital ones also for
-        ``least_bits()`` and ``wanted_bits()``, the fewest bits with which it can say anything and the most that it has.
+        ``least_bits()`` and ``wanted_bits()``, the fewest bits with which it can say anything and the most that it has, and
+        ``answers_in(batch, num_bits)``, its answers where so many bits of an image arrive.
     link
         Settings of the link, with ``adaptation`` and ``channel_uses``.
 
@@ -50,6 +56,7 @@ class AdaptiveScheme:
         self.name, self.task = scheme.name, scheme.task
         self._table = None if scheme.payload == "analog" else self._modes_of(load_table(link, link.channel_uses))
         self._built: dict[Mode, Scheme] = {}
+        self._worth: np.ndarray | None = None  # of the bits of each mode of the table, [M]
 
     def _modes_of(self, table: ModeTable) -> ModeTable:
         """The modes that carry the least that the scheme can say, of the link's modulation and rate if the rank adapts."""
@@ -76,8 +83,14 @@ class AdaptiveScheme:
         if self._table is None:
             rank = rank_of_most_capacity(self.settings, snr_db)
             return Mode(rank, "qpsk", "1/2")  # of which analog symbols know the rank alone
-        wanted = self.scheme.wanted_bits()
-        return choose_mode(self._table, snr_db, wanted, self.settings.target_bler).mode
+        if self.settings.target_bler is not None:
+            return choose_mode(self._table, snr_db, self.scheme.wanted_bits(), self.settings.target_bler).mode
+        if self._worth is None:
+            raise UserError(
+                f"link.target_bler = None: what bits are worth to {self.name} is not measured yet; call prepare(snrs_db, "
+                "validation), or set a target"
+            )
+        return best_mode(self._table, snr_db, self._worth, self.task.chance or 0.0)
 
     def at(self, snr_db: float) -> Scheme:
         """The scheme in the mode of an SNR; :meth:`prepare` builds those of a sweep before it starts."""
@@ -86,10 +99,29 @@ class AdaptiveScheme:
             self._built[mode] = self.scheme.on(mode_link(self.settings, mode).with_(adaptation="none"))
         return self._built[mode]
 
-    def prepare(self, snrs_db: Sequence[float]) -> None:
-        """Build the scheme in the modes of these SNRs."""
+    def prepare(self, snrs_db: Sequence[float], validation: Callable[[], Batch]) -> None:
+        """Build the scheme in the modes of these SNRs.
+
+        validation : gives images that neither train nor test a scheme, on which it is measured what bits are worth; asked
+            only where that decides
+        """
+        if self._table is not None and self.settings.target_bler is None and self._worth is None:
+            self._worth = self._measure(self._table, validation())
         for snr_db in snrs_db:
             self.at(snr_db)
+
+    def _measure(self, table: ModeTable, batch: Batch) -> np.ndarray:
+        """What the bits of each mode are worth, ``[M]``: the score without errors, never less than that of fewer bits."""
+        most = max(self.scheme.least_bits(), min(self.scheme.wanted_bits(), int(table.num_bits.max())))
+        grid = np.unique(np.geomspace(self.scheme.least_bits(), most, MEASURED_AT).round().astype(int))
+        scores = []
+        for num_bits in grid:
+            answers, targets = self.scheme.answers_in(batch, int(num_bits)), batch.targets(self.task)
+            found = {**self.task.counts(answers, targets), **summarised(self.task.scores(answers, targets))}
+            scores.append(self.task.metric.value(found))
+        self.scheme.forget()
+        rising = np.maximum.accumulate(np.array(scores, np.float64))
+        return np.interp(np.log(table.num_bits), np.log(grid), rising)
 
     @property
     def random(self) -> bool:

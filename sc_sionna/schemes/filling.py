@@ -1,13 +1,32 @@
-"""How much of a learned scheme's payload a number of channel uses holds."""
+"""What a learned scheme sends of a batch, and how much of it a number of channel uses holds."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from math import gcd
+
+import numpy as np
 
 from sc_sionna.core.errors import UserError
 from sc_sionna.phy.framing import room_bits
 from sc_sionna.semantic.codec import SemanticCodec
 from sc_sionna.settings import LinkSettings
+
+
+@dataclass(frozen=True)
+class Sent:
+    """What the semantic transmitter knows of a batch; ``chosen`` are optional inputs of the receiver, side information."""
+
+    keep: np.ndarray  # int32 [B, N]
+    indices: np.ndarray  # int32 [B, N]
+    order: np.ndarray  # int64 [B, M], the places of the M indices that are sent, in that order
+    chosen: dict[str, np.ndarray]  # sent_mask, representatives
+
+    def placed(self, received: np.ndarray) -> np.ndarray:
+        """What arrived of the M sent indices ``[B, M, ...]`` at their places among all ``[B, N, ...]``, zeros elsewhere."""
+        whole = np.zeros((*self.indices.shape, *received.shape[2:]), received.dtype)
+        whole[np.arange(len(whole))[:, None], self.order] = received
+        return whole
 
 
 def num_indices(codec: SemanticCodec, link: LinkSettings) -> int:

@@ -146,6 +146,10 @@ class LabelLdpcScheme:
             "link": link,
         }
 
+    def answers_in(self, batch: Batch, num_bits: int) -> np.ndarray:
+        """Classes ``[B]``; more bits say no more."""
+        return self.ideal_predictions(batch, np.full(len(batch.labels), num_bits))
+
     def ideal_predictions(self, batch: Batch, bits: np.ndarray) -> np.ndarray:
         """Classes ``[B]`` where as many ``bits [B]`` as one has arrive, class 0 elsewhere."""
         return np.where(bits >= self.num_bits, self.error_free_predictions(batch, 0.0), 0)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -33,7 +32,7 @@ from sc_sionna.schemes.base import (
     Surroundings,
     air_loss,
 )
-from sc_sionna.schemes.filling import num_indices
+from sc_sionna.schemes.filling import Sent, num_indices
 from sc_sionna.semantic.codec import SemanticCodec, make_masking
 from sc_sionna.settings import LinkSettings
 from sc_sionna.sweep.metrics import link_counts
@@ -44,16 +43,6 @@ if TYPE_CHECKING:
     from sc_sionna.schemes.spec import SchemeSpec
 
 RELAXATIONS: tuple[Relaxation, ...] = ("straight-through", "soft", "unquantised")
-
-
-@dataclass(frozen=True)
-class Sent:
-    """What the semantic transmitter knows of a batch; ``chosen`` are optional inputs of the receiver, side information."""
-
-    keep: np.ndarray  # int32 [B, N]
-    indices: np.ndarray  # int32 [B, N]
-    order: np.ndarray  # int64 [B, M], the places of the M indices that are sent, in that order
-    chosen: dict[str, np.ndarray]  # sent_mask, representatives
 
 
 class MaskedVqvaeScheme:
@@ -96,19 +85,30 @@ class MaskedVqvaeScheme:
 
     def _connect(self, link: LinkSettings) -> None:
         """Choose how many indices the link carries, and build it."""
-        self.settings, self.num_sent = link, num_indices(self.codec, link)
-        if self.num_kept != max(self.num_sent, self.codec.num_kept):
-            self.num_kept = max(self.num_sent, self.codec.num_kept)
+        self.settings = link
+        self._send(num_indices(self.codec, link))
+        self.link = DigitalLink(link, self.num_sent * self.mapper.bits_per_index)
+        self.__dict__.pop("_layout", None)  # of another link
+        self._soft_receiver: SoftReceiver | None = None
+
+    def _send(self, num_sent: int) -> None:
+        """Send so many indices of an image; where they are more than the codec keeps, keep more patches."""
+        self.num_sent = num_sent
+        if self.num_kept != max(num_sent, self.codec.num_kept):
+            self.num_kept = max(num_sent, self.codec.num_kept)
             self._compile()
         s = self.codec.settings
         if self.num_kept > self.codec.num_kept:
             s = s.with_(masking={"ratio": 1 - self.num_kept / s.num_patches})
         self.masking = make_masking(s, self.codec.candidate_positions())
-        self.link = DigitalLink(link, self.num_sent * self.mapper.bits_per_index)
-        self.__dict__.pop("_layout", None)  # of another link
-        self._soft_receiver: SoftReceiver | None = None
         self._sent: dict[tuple[BatchKey, float], Sent] = {}
         self._error_free: dict[tuple[BatchKey, float], np.ndarray] = {}
+
+    def answers_in(self, batch: Batch, num_bits: int) -> np.ndarray:
+        """Predictions ``[B]`` where the indices that ``num_bits`` hold arrive."""
+        other = copy.copy(self)
+        other._send(min(num_bits // self.mapper.bits_per_index, len(self.codec.candidate_positions())))
+        return other.error_free_predictions(batch, 18.0)
 
     def on(self, link: LinkSettings) -> MaskedVqvaeScheme:
         """The same codec over another link."""
@@ -188,10 +188,10 @@ class MaskedVqvaeScheme:
         damaged = np.flatnonzero((received.bits != bits).any(axis=1) | received.erased.any(axis=1))
         if len(damaged):
             if self.decoding == "hard":
-                arrived = self._placed(received_indices, sent)
+                arrived = sent.placed(received_indices)
             else:
                 llr = self._llr(received.llr, len(sent.keep)).reshape(*received_indices.shape, -1)
-                arrived = self._placed(llr, sent).reshape(len(llr), -1)
+                arrived = sent.placed(llr).reshape(len(llr), -1)
             predictions[damaged] = self._classify(sent, damaged, arrived[damaged], snr_db)
         return {
             "predictions": predictions,
@@ -206,13 +206,6 @@ class MaskedVqvaeScheme:
     def _bits(self, sent: Sent) -> np.ndarray:
         """The bits that are sent, int32 ``[B, M·m]``."""
         return np.asarray(self.mapper.to_bits(np.take_along_axis(sent.indices, sent.order, axis=1)))
-
-    @staticmethod
-    def _placed(received: np.ndarray, sent: Sent) -> np.ndarray:
-        """What arrived of the M sent indices ``[B, M, ...]`` at their places among all ``[B, N, ...]``, zeros elsewhere."""
-        whole = np.zeros((*sent.indices.shape, *received.shape[2:]), received.dtype)
-        whole[np.arange(len(whole))[:, None], sent.order] = received
-        return whole
 
     def _llr(self, llr: Tensor, batch_size: int) -> np.ndarray:
         """LLRs of the payload bits ``[B, M·m]`` after decoding."""

@@ -182,6 +182,11 @@ class StreamScheme:
             "link": received,
         }
 
+    def answers_in(self, batch: Batch, num_bits: int) -> np.ndarray:
+        """Answers ``[B]`` to what the codec makes of a block of ``num_bits`` for each image, its CRC among them."""
+        room = num_bits - self.link.settings.crc_bits - FittedCodec.said_beside(self._ladders, num_bits)
+        return self.ideal_predictions(batch, np.full(len(batch.labels), room))
+
     def ideal_predictions(self, batch: Batch, bits: np.ndarray) -> np.ndarray:
         """Answers ``[B]`` to what the codec makes of so many bits of each image, ``bits [B]``; all of them arrive."""
         pixels = np.round(batch.images * 255.0).astype(np.uint8)

@@ -39,8 +39,12 @@ class LinkSettings(Settings):
         description="what the transmitter adapts to the SNR at a fixed number of channel uses: nothing, the number of "
         "streams, or streams, modulation and code rate; 'ideal' is the bound of an ideal code",
     )
-    target_bler: float = Field(
-        0.01, ge=1e-3, le=0.5, description="the block error rate that an adaptive link stays below where it can"
+    target_bler: float | None = Field(
+        None,
+        ge=1e-3,
+        le=0.5,
+        description="the block error rate that an adaptive link stays below where it can; null weighs errors against what "
+        "more bits are worth to the scheme",
     )
     precoder: PluginName = Field("svd", description="'svd', 'dft', or module:Class")
     channel: PluginName = Field(

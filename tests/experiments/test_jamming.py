@@ -17,7 +17,7 @@ from sc_sionna.figures.half_power import half_power
 from sc_sionna.schemes import Batch
 from sc_sionna.sweep import read_record
 
-SCAN, PIXELS, LABEL = "jpeg-scan-ldpc[source.quality=3]", "pixels-ldpc", "label-ldpc"
+SCAN, PIXELS, LABEL = "jpeg-ldpc[source.quality=3]", "pixels-ldpc", "label-ldpc"
 FEW = {"samples": 8}  # the search on the code is made for every length that occurs
 BEST, CONTROL = (jamming_threat(13.0, shuffled, **FEW) for shuffled in (False, True))
 SMALL = {"snr_db": (18,), "max_images": 32, "batch_size": 16, "systems": (SCAN, PIXELS, LABEL)}

@@ -9,11 +9,14 @@ import pytest
 import tensorflow as tf
 
 from sc_sionna.core.errors import UserError
+from sc_sionna.data import load
 from sc_sionna.experiments.accuracy import AccuracyExperiment, AccuracySettings
 from sc_sionna.experiments.base import run_and_save
+from sc_sionna.experiments.catalogue.equal_uses_vs_snr import FIXED
 from sc_sionna.experiments.replay import replay_record
 from sc_sionna.phy.channels import make_channel
 from sc_sionna.phy.mimo import seed_of_link
+from sc_sionna.phy.mode_table import ModeTable, best_mode
 from sc_sionna.phy.modes import Mode, rank_of_most_capacity
 from sc_sionna.schemes import make_scheme
 from sc_sionna.schemes.adaptive import AdaptiveScheme
@@ -30,7 +33,7 @@ def job_of(weights: Path | None, schemes=SCHEMES, snr_db=(-9, 3, 18), **link) ->
 
 @pytest.fixture(scope="module")
 def adaptive(tiny_weights: Path) -> AccuracyExperiment:
-    job = job_of(tiny_weights, channel_uses=64, adaptation="mcs")
+    job = job_of(tiny_weights, channel_uses=64, adaptation="mcs", target_bler=0.01)
     job.prepare()
     return job
 
@@ -135,7 +138,7 @@ def test_where_a_target_can_be_met_blocks_fail_no_more_often(adaptive: AccuracyE
 
 
 def test_the_rank_alone_adapts(tiny_weights: Path) -> None:
-    job = job_of(tiny_weights, (PIXELS,), channel_uses=64, adaptation="rank", modulation="qpsk")
+    job = job_of(tiny_weights, (PIXELS,), channel_uses=64, adaptation="rank", modulation="qpsk", target_bler=0.01)
     modes = [job.scheme(PIXELS).mode(snr_db) for snr_db in (-9.0, 3.0, 18.0)]
     assert {(m.modulation, m.coderate) for m in modes} == {("qpsk", "1/2")}
     assert modes[0].num_streams < modes[-1].num_streams
@@ -215,6 +218,44 @@ def test_what_cannot_work_is_refused_before_a_sweep(name: str, link: dict, words
     with pytest.raises(UserError, match=words) as caught:
         job_of(tiny_weights, (name,), **link).prepare()
     assert "\n" not in str(caught.value)
+
+
+def test_without_a_target_the_mode_weighs_errors_against_what_bits_are_worth() -> None:
+    """A table of two modes by hand: 10 bits that always arrive, 20 of which a share is lost at the lower SNR."""
+    modes = (Mode(1, "qpsk", "1/5"), Mode(4, "16qam", "1/2"))
+    rates = np.array([[0.0, 0.0], [0.3, 0.0]])
+    table = ModeTable(8, modes, np.array([10, 20]), np.array([0.0, 3.0]), rates)
+    for worth, at_0, at_3 in (((0.5, 0.9), 1, 1), ((0.7, 0.9), 0, 1), ((0.9, 0.9), 0, 0)):
+        # 0.7 of 0.9 and 0.3 of chance, 0.66, against the robust mode's
+        assert best_mode(table, 1.0, np.array(worth), 0.1) == modes[at_0]
+        assert best_mode(table, 5.0, np.array(worth), 0.1) == modes[at_3]
+        assert best_mode(table, -9.0, np.array(worth), 0.1) == modes[at_0]  # below the table, its lowest SNR
+
+
+def test_what_bits_are_worth_is_measured_on_validation_images_and_named_in_the_record(tiny_weights: Path) -> None:
+    job = job_of(tiny_weights, (PIXELS,), channel_uses=32, adaptation="mcs")
+    with pytest.raises(UserError, match=r"what bits are worth to .* is not measured yet"):
+        job.scheme(PIXELS).mode(3.0)
+    job.prepare()
+    scheme = job.scheme(PIXELS)
+    assert (np.diff(scheme._worth[np.argsort(scheme._table.num_bits)]) >= 0).all()
+    assert job.inputs()["validation_images_sha256"] == load("digits", "val").head(500).sha256()
+    assert "validation_images_sha256" not in job_of(tiny_weights, (PIXELS,), channel_uses=32).inputs()
+
+
+@pytest.mark.parametrize("name", ["masked-vqvae", PIXELS])
+def test_no_fixed_mode_is_better_by_more_than_a_point(name: str) -> None:
+    """The shipped weights on all test images, where the error rate decides most; see results/README.md for every SNR."""
+    settings = {"systems": (name,), "snr_db": (-6, 6), "batch_size": 359}
+    found = {}
+    for what, link in {"adaptive": {"adaptation": "mcs"}, **FIXED}.items():
+        job = AccuracyExperiment(AccuracySettings(**settings, link={"channel_uses": 32, **link}))
+        job.prepare()
+        for snr_db in settings["snr_db"]:
+            predictions = job.scheme(name).transmit(job.batch(0), snr_db)["predictions"]
+            found.setdefault(snr_db, {})[what] = float((predictions == job.batch(0).labels).mean())
+    for values in found.values():
+        assert values["adaptive"] >= max(values.values()) - 0.01
 
 
 def test_adaptation_needs_a_number_of_uses() -> None:

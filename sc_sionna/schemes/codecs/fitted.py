@@ -111,9 +111,14 @@ class FittedCodec(SourceCodec):
         return len(ladders.codecs).bit_length(), (num_bits // BYTE).bit_length() if varying else 0
 
     @classmethod
+    def said_beside(cls, ladders: Ladders, num_bits: int) -> int:
+        """Bits of ``num_bits`` that are not the picture's."""
+        return sum(cls._fields(ladders, num_bits))
+
+    @classmethod
     def least_bits(cls, ladders: Ladders) -> int:
         """The fewest bits in which something can be said."""
-        return next(bits for bits in range(BYTE, 1024) if bits - sum(cls._fields(ladders, bits)) >= BYTE)
+        return next(bits for bits in range(BYTE, 1024) if bits - cls.said_beside(ladders, bits) >= BYTE)
 
     def encode(self, pixels: np.ndarray) -> np.ndarray:
         """The picture at the best setting that fits, zeros behind it; zeros alone where nothing fits."""

@@ -26,6 +26,7 @@ from sc_sionna.sweep import Record, read_record
 from sc_sionna.sweep.record import content_hash
 
 SHIPPED = Path(__file__).resolve().parent / "tables"
+MOST_LOST = 0.5  # of the blocks of a mode that is chosen for what it is worth
 MAX_BYTES = 2**24  # a record of 84 modes at 34 SNRs takes 1.4 MB
 # Settings of a link that a table does not depend on: what a mode sets, what asks for one, and what takes bits off a block or
 # divides it, which is compared as the block's own length
@@ -127,18 +128,21 @@ def choose_mode(table: ModeTable, snr_db: float, wanted_bits: int, target_bler: 
     return Choice(table.modes[best], int(table.num_bits[best]))
 
 
-def best_mode(table: ModeTable, snr_db: float, worth: np.ndarray, of_nothing: float) -> Mode:
-    """The mode of most expected worth at an SNR, (1 - p) w + p w0 with its block error rate p.
+def best_mode(table: ModeTable, snr_db: float, worth: np.ndarray, lost: np.ndarray) -> Mode:
+    """The mode of most expected worth at an SNR, (1 - p) w + p v with its block error rate p.
 
-    worth : what is gained where the bits of each mode arrive, ``[M]``; of_nothing : w0, where they do not
+    worth, lost : w and v, what is gained where the bits of each mode arrive, and where their block fails, ``[M]``
 
-    Of modes that differ by less than a block error in a thousand is worth, the most robust one. Between SNRs of the table
-    the next lower one decides, below it the lowest.
+    Modes that lose more than half of their blocks are left out where others are there: far below the cliff less is left
+    than ``lost`` says. Of modes that differ by less than a block error in a thousand is worth, the most robust one. Between
+    SNRs of the table the next lower one decides, below it the lowest.
     """
     rates = table.rates_at(snr_db)
     rates = table.rates[:, 0] if rates is None else rates
-    expected = (1 - rates) * worth + rates * of_nothing
-    near = np.flatnonzero(expected >= expected.max() - 1e-3 * max(worth.max() - of_nothing, 0.0))
+    expected = (1 - rates) * worth + rates * lost
+    if (rates <= MOST_LOST).any():
+        expected = np.where(rates <= MOST_LOST, expected, -np.inf)
+    near = np.flatnonzero(expected >= expected.max() - 1e-3 * max(worth.max() - lost.min(), 0.0))
     return table.modes[near[np.argmin(table.rates.mean(axis=1)[near])]]
 
 

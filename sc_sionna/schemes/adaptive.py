@@ -25,17 +25,17 @@ class AdaptiveScheme:
 
     The mode follows from the long-term SNR and from block error rates that this package measured. Where ``link.target_bler``
     is set it is the mode of :func:`~sc_sionna.phy.mode_table.choose_mode` that carries most of what the scheme has to say at
-    this rate, of several the most robust. Otherwise it is the one of most expected score, (1 - p) w(k) + p w(0): p is its
-    block error rate, k the bits that it carries, and w what they are worth, which :meth:`prepare` measures on images that
-    neither train nor test a scheme. ``link.adaptation="rank"`` changes the number of streams alone. Analog symbols have no
-    block error rate; their number of streams is the one of most capacity.
+    this rate, of several the most robust. Otherwise it is the one of most expected score, (1 - p) w(k) + p v(k): p is its
+    block error rate, k the bits that it carries, w what they are worth and v what is left where their block fails, which
+    :meth:`prepare` measures on images that neither train nor test a scheme. ``link.adaptation="rank"`` changes the number of
+    streams alone. Analog symbols have no block error rate; their number of streams is the one of most capacity.
 
     Parameters
     ----------
     scheme
         The scheme in any mode. It is asked for ``on(link)``, itself over another link; digital ones also for
         ``least_bits()`` and ``wanted_bits()``, the fewest bits with which it can say anything and the most that it has, and
-        ``answers_in(batch, num_bits)``, its answers where so many bits of an image arrive.
+        ``answers_in(batch, num_bits, lost)``, its answers where so many bits of an image arrive, or their block fails.
     link
         Settings of the link, with ``adaptation`` and ``channel_uses``.
 
@@ -56,7 +56,8 @@ class AdaptiveScheme:
         self.name, self.task = scheme.name, scheme.task
         self._table = None if scheme.payload == "analog" else self._modes_of(load_table(link, link.channel_uses))
         self._built: dict[Mode, Scheme] = {}
-        self._worth: np.ndarray | None = None  # of the bits of each mode of the table, [M]
+        # of the bits of each mode of the table, [M], where they arrive and where their block fails
+        self._worth: tuple[np.ndarray, np.ndarray] | None = None
 
     def _modes_of(self, table: ModeTable) -> ModeTable:
         """The modes that carry the least that the scheme can say, of the link's modulation and rate if the rank adapts."""
@@ -90,7 +91,7 @@ class AdaptiveScheme:
                 f"link.target_bler = None: what bits are worth to {self.name} is not measured yet; call prepare(snrs_db, "
                 "validation), or set a target"
             )
-        return best_mode(self._table, snr_db, self._worth, self.task.chance or 0.0)
+        return best_mode(self._table, snr_db, *self._worth)
 
     def at(self, snr_db: float) -> Scheme:
         """The scheme in the mode of an SNR; :meth:`prepare` builds those of a sweep before it starts."""
@@ -106,20 +107,21 @@ class AdaptiveScheme:
             only where that decides
         """
         if self._table is not None and self.settings.target_bler is None and self._worth is None:
-            self._worth = self._measure(self._table, validation())
+            batch = validation()
+            self._worth = self._measure(self._table, batch, lost=False), self._measure(self._table, batch, lost=True)
+            self.scheme.forget()
         for snr_db in snrs_db:
             self.at(snr_db)
 
-    def _measure(self, table: ModeTable, batch: Batch) -> np.ndarray:
-        """What the bits of each mode are worth, ``[M]``: the score without errors, never less than that of fewer bits."""
+    def _measure(self, table: ModeTable, batch: Batch, lost: bool) -> np.ndarray:
+        """What the bits of each mode are worth, ``[M]``: the score of their answers, never less than that of fewer bits."""
         most = max(self.scheme.least_bits(), min(self.scheme.wanted_bits(), int(table.num_bits.max())))
         grid = np.unique(np.geomspace(self.scheme.least_bits(), most, MEASURED_AT).round().astype(int))
         scores = []
         for num_bits in grid:
-            answers, targets = self.scheme.answers_in(batch, int(num_bits)), batch.targets(self.task)
+            answers, targets = self.scheme.answers_in(batch, int(num_bits), lost), batch.targets(self.task)
             found = {**self.task.counts(answers, targets), **summarised(self.task.scores(answers, targets))}
             scores.append(self.task.metric.value(found))
-        self.scheme.forget()
         rising = np.maximum.accumulate(np.array(scores, np.float64))
         return np.interp(np.log(table.num_bits), np.log(grid), rising)
 

@@ -146,9 +146,9 @@ class LabelLdpcScheme:
             "link": link,
         }
 
-    def answers_in(self, batch: Batch, num_bits: int) -> np.ndarray:
-        """Classes ``[B]``; more bits say no more."""
-        return self.ideal_predictions(batch, np.full(len(batch.labels), num_bits))
+    def answers_in(self, batch: Batch, num_bits: int, lost: bool) -> np.ndarray:
+        """Classes ``[B]``; more bits say no more. Where the block is lost, class 0."""
+        return self.ideal_predictions(batch, np.full(len(batch.labels), 0 if lost else num_bits))
 
     def ideal_predictions(self, batch: Batch, bits: np.ndarray) -> np.ndarray:
         """Classes ``[B]`` where as many ``bits [B]`` as one has arrive, class 0 elsewhere."""

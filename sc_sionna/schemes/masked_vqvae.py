@@ -42,6 +42,7 @@ from sc_sionna.training.channel import ensure_calibration, load_calibrated
 if TYPE_CHECKING:
     from sc_sionna.schemes.spec import SchemeSpec
 
+LOST_BITS = 1 / 8  # that are wrong in a block which the decoder does not correct
 RELAXATIONS: tuple[Relaxation, ...] = ("straight-through", "soft", "unquantised")
 
 
@@ -52,9 +53,8 @@ class MaskedVqvaeScheme:
     Features that importance or similarity leaves out travel as padding of the fixed-length code block and are not read;
     the budget counts the mean number of features sent, and the side information that says which, taken as error-free.
 
-    Where ``link.channel_uses`` is set, as many indices are sent as these uses hold at the link's rate: of fewer kept patches
-    than the codec was trained with a part, drawn anew for every image by both ends; more patches are kept where there is
-    room.
+    Where ``link.channel_uses`` is set, as many indices are sent as these uses hold at the link's rate: a part of them, drawn
+    anew for every image by both ends, or those of more patches than the codec keeps.
 
     Raises
     ------
@@ -104,11 +104,17 @@ class MaskedVqvaeScheme:
         self._sent: dict[tuple[BatchKey, float], Sent] = {}
         self._error_free: dict[tuple[BatchKey, float], np.ndarray] = {}
 
-    def answers_in(self, batch: Batch, num_bits: int) -> np.ndarray:
-        """Predictions ``[B]`` where the indices that ``num_bits`` hold arrive."""
+    def answers_in(self, batch: Batch, num_bits: int, lost: bool) -> np.ndarray:
+        """Predictions ``[B]`` where the indices that ``num_bits`` hold arrive; where lost, with 1/8 of the bits wrong."""
         other = copy.copy(self)
         other._send(min(num_bits // self.mapper.bits_per_index, len(self.codec.candidate_positions())))
-        return other.error_free_predictions(batch, 18.0)
+        sent = other._source(batch, 18.0)
+        if not lost:
+            return other.error_free_predictions(batch, 18.0)
+        bits = self._bits(sent)
+        wrong = rng.generator(batch.run_seed, "lost", num_bits).random(bits.shape) < LOST_BITS
+        received = sent.placed(np.asarray(self.mapper.to_indices(bits ^ wrong)))
+        return other._classify(sent, np.arange(len(received)), received, 18.0)
 
     def on(self, link: LinkSettings) -> MaskedVqvaeScheme:
         """The same codec over another link."""

@@ -182,8 +182,13 @@ class StreamScheme:
             "link": received,
         }
 
-    def answers_in(self, batch: Batch, num_bits: int) -> np.ndarray:
-        """Answers ``[B]`` to what the codec makes of a block of ``num_bits`` for each image, its CRC among them."""
+    def answers_in(self, batch: Batch, num_bits: int, lost: bool) -> np.ndarray:
+        """Answers ``[B]`` to what the codec makes of a block of ``num_bits`` for each image, its CRC among them.
+
+        lost : the block fails, and the mean image is shown
+        """
+        if lost:
+            return self.ideal_predictions(batch, np.zeros(len(batch.labels)))
         room = num_bits - self.link.settings.crc_bits - FittedCodec.said_beside(self._ladders, num_bits)
         return self.ideal_predictions(batch, np.full(len(batch.labels), room))
 

@@ -227,9 +227,12 @@ def test_without_a_target_the_mode_weighs_errors_against_what_bits_are_worth() -
     table = ModeTable(8, modes, np.array([10, 20]), np.array([0.0, 3.0]), rates)
     for worth, at_0, at_3 in (((0.5, 0.9), 1, 1), ((0.7, 0.9), 0, 1), ((0.9, 0.9), 0, 0)):
         # 0.7 of 0.9 and 0.3 of chance, 0.66, against the robust mode's
-        assert best_mode(table, 1.0, np.array(worth), 0.1) == modes[at_0]
-        assert best_mode(table, 5.0, np.array(worth), 0.1) == modes[at_3]
-        assert best_mode(table, -9.0, np.array(worth), 0.1) == modes[at_0]  # below the table, its lowest SNR
+        measured = np.array(worth), np.full(2, 0.1)
+        assert best_mode(table, 1.0, *measured) == modes[at_0]
+        assert best_mode(table, 5.0, *measured) == modes[at_3]
+        assert best_mode(table, -9.0, *measured) == modes[at_0]  # below the table, its lowest SNR
+    # what survives a failed block counts: 0.7 of 0.9 and 0.3 of 0.8
+    assert best_mode(table, 1.0, np.array([0.7, 0.9]), np.array([0.1, 0.8])) == modes[1]
 
 
 def test_what_bits_are_worth_is_measured_on_validation_images_and_named_in_the_record(tiny_weights: Path) -> None:
@@ -238,7 +241,9 @@ def test_what_bits_are_worth_is_measured_on_validation_images_and_named_in_the_r
         job.scheme(PIXELS).mode(3.0)
     job.prepare()
     scheme = job.scheme(PIXELS)
-    assert (np.diff(scheme._worth[np.argsort(scheme._table.num_bits)]) >= 0).all()
+    worth, lost = scheme._worth
+    assert (np.diff(worth[np.argsort(scheme._table.num_bits)]) >= 0).all()
+    assert lost.max() == lost.min() <= worth.max()  # the mean image, whatever was sent
     assert job.inputs()["validation_images_sha256"] == load("digits", "val").head(500).sha256()
     assert "validation_images_sha256" not in job_of(tiny_weights, (PIXELS,), channel_uses=32).inputs()
 

@@ -22,14 +22,14 @@ SOURCES = {
     "digits": "pixels-ldpc[source.side=4],pixels-ldpc[source.side=6],pixels-ldpc,pixels-ldpc[source.side=8,source.depth=4],"
     "jpeg-ldpc[source.halved=true,source.quality=5],jpeg-ldpc[source.halved=true,source.quality=25],"
     "jpeg-ldpc[source.quality=3],jpeg-ldpc[source.quality=10],jpeg-ldpc,"
-    "webp-ldpc,webp-ldpc[source.quality=50],avif-ldpc[source.quality=1],avif-ldpc,jpeg-ldpc[source.tables=sent]",
+    "webp-ldpc,webp-ldpc[source.quality=50],avif-ldpc[source.quality=1],avif-ldpc,jpeg-ldpc[source.tables=sent,source.optimize=true]",
 }
 COLOUR = (
     "pixels-ldpc[source.colour=rgb,source.side=4],pixels-ldpc[source.colour=rgb],"
     "pixels-ldpc[source.colour=rgb,source.depth=4],pixels-ldpc[source.colour=rgb,source.depth=4,source.side=16],"
     "jpeg-ldpc[source.halved=true,source.quality=5],jpeg-ldpc[source.halved=true,source.quality=25],"
     "jpeg-ldpc[source.quality=3],jpeg-ldpc[source.quality=10],jpeg-ldpc[source.quality=25],jpeg-ldpc,"
-    "webp-ldpc,webp-ldpc[source.quality=50],avif-ldpc[source.quality=1],avif-ldpc,avif-ldpc[source.quality=60],jpeg-ldpc[source.tables=sent]"
+    "webp-ldpc,webp-ldpc[source.quality=50],avif-ldpc[source.quality=1],avif-ldpc,avif-ldpc[source.quality=60],jpeg-ldpc[source.tables=sent,source.optimize=true]"
 )
 
 
@@ -51,8 +51,10 @@ def runs(options: Options, own: Own) -> list[Run]:
 
 
 def line_of(spec: SchemeSpec) -> str:
-    """The line of a figure that a scheme's point is on: all settings of one source, JPEG at half size apart."""
-    return spec.name + (", halved" if spec.overrides.get("source", {}).get("halved") else "")
+    """The line of a figure that a scheme's point is on: all settings of one source; JPEG at half size, and whole, apart."""
+    source = spec.overrides.get("source", {})
+    whole = ", tables sent" if source.get("tables") == "sent" else ""
+    return spec.name + (", halved" if source.get("halved") else whole)
 
 
 def figure(record: Record, path: Path) -> None:

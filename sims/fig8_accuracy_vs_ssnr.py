@@ -11,10 +11,11 @@ Where a stream has a header, jamming it takes 8 dB less power for the loss of ha
 one fading realisation every use is much like the next, and a code corrects a few lost ones.
 
 Panels: Algorithm 1; Gaussian noise of the same power through the same attacker channel; jamming, which puts this energy on
-the uses that did most damage on training images (a burst, every k-th use, the uses on which the code is weak, a header), and
-its control, the same energy on as many random uses. Coded bits have no gradient at the receiver, so JPEG+LDPC is not under
+a burst of uses, of the length that did most damage on training images, or on the header; and their controls, the same
+energy on as many random uses. Coded bits have no gradient at the receiver, so JPEG+LDPC is not under
 Algorithm 1. What was jammed and the ratios that were realised are in the record's notes; the ratio at which half of the
-accuracy is lost is printed. `--patterns burst,strided,code-graph,header` gives each pattern panels of its own. Writes
+accuracy is lost is printed. `--patterns strided,code-graph` gives panels to every k-th use and to the uses on which a code is
+weak, `best` takes the worst of all. Writes
 results/records/NAME.json and results/figures/NAME.png, NAME = fig8_accuracy_vs_ssnr_DATASET.
 """
 

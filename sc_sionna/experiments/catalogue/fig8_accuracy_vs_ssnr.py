@@ -27,7 +27,9 @@ class Own(Settings):
     samples: int = Field(256, ge=1, le=1_000_000, description="training images whose signals an attacker has collected")
     channel: str = Field("rayleigh", description="the attacker's channel: rayleigh or identity")
     patterns: str = Field(
-        "best", description="patterns of jammed uses, a,b,c of best, burst, strided, code-graph, header; or none"
+        "burst,header",
+        description="patterns of jammed uses, a,b,c of best, burst, strided, code-graph, header; or none. The search of "
+        "code-graph, and of best, takes seconds for every length of a stream",
     )
 
 

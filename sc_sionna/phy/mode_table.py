@@ -11,7 +11,7 @@ import json
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import Annotated, Any, Literal
 
 import numpy as np
 from pydantic import Field
@@ -26,7 +26,6 @@ from sc_sionna.sweep import Record, read_record
 from sc_sionna.sweep.record import content_hash
 
 SHIPPED = Path(__file__).resolve().parent / "tables"
-MOST_LOST = 0.5  # of the blocks of a mode that is chosen for what it is worth
 MAX_BYTES = 2**24  # a record of 84 modes at 34 SNRs takes 1.4 MB
 # Settings of a link that a table does not depend on: what a mode sets, what asks for one, and what takes bits off a block or
 # divides it, which is compared as the block's own length
@@ -90,60 +89,6 @@ class ModeTable:
         """The block error rate of a mode at an SNR; 1 below the table."""
         rates = self.rates_at(snr_db)
         return 1.0 if rates is None else float(rates[self.modes.index(mode)])
-
-
-class Choice(NamedTuple):
-    """A mode, and the information bits that it carries."""
-
-    mode: Mode
-    num_bits: int
-
-
-def choose_mode(table: ModeTable, snr_db: float, wanted_bits: int, target_bler: float) -> Choice:
-    """The mode that carries most of ``wanted_bits`` at an SNR with a block error rate of at most ``target_bler``.
-
-    Of several that carry equally much of it the one with the lowest block error rate, then the one with the lowest mean rate
-    over all SNRs: a robust mode is taken where it carries what is to be sent. Where none meets the target, and below the
-    table, the mode with the lowest block error rate, of several the one that carries most. Between SNRs of the table the
-    next lower one decides.
-
-    Raises
-    ------
-    UserError for an SNR that is not finite, less than 1 bit, and a target outside 0 to 1.
-    """
-    if not np.isfinite(snr_db):
-        raise UserError(f"snr_db = {snr_db}: not finite; give the SNR in dB, such as 3")
-    if wanted_bits < 1:
-        raise UserError(f"wanted_bits = {wanted_bits}: at least 1 is to be sent")
-    if not 0 < target_bler < 1:
-        raise UserError(f"target_bler = {target_bler}: a block error rate lies between 0 and 1; set for example 0.1")
-    rates = table.rates_at(snr_db)
-    met = np.zeros(len(table.modes), bool) if rates is None else rates <= target_bler
-    rates = table.rates[:, 0] if rates is None else rates
-    carried = np.minimum(table.num_bits, wanted_bits)
-    robust = -table.rates.mean(axis=1)
-    # the last key of lexsort decides first
-    order = np.lexsort((robust, -rates, carried) if met.any() else (robust, carried, -rates))
-    best = next(i for i in order[::-1] if met[i] or not met.any())
-    return Choice(table.modes[best], int(table.num_bits[best]))
-
-
-def best_mode(table: ModeTable, snr_db: float, worth: np.ndarray, lost: np.ndarray) -> Mode:
-    """The mode of most expected worth at an SNR, (1 - p) w + p v with its block error rate p.
-
-    worth, lost : w and v, what is gained where the bits of each mode arrive, and where their block fails, ``[M]``
-
-    Modes that lose more than half of their blocks are left out where others are there: far below the cliff less is left
-    than ``lost`` says. Of modes that differ by less than a block error in a thousand is worth, the most robust one. Between
-    SNRs of the table the next lower one decides, below it the lowest.
-    """
-    rates = table.rates_at(snr_db)
-    rates = table.rates[:, 0] if rates is None else rates
-    expected = (1 - rates) * worth + rates * lost
-    if (rates <= MOST_LOST).any():
-        expected = np.where(rates <= MOST_LOST, expected, -np.inf)
-    near = np.flatnonzero(expected >= expected.max() - 1e-3 * max(worth.max() - lost.min(), 0.0))
-    return table.modes[near[np.argmin(table.rates.mean(axis=1)[near])]]
 
 
 def load_table(link: LinkSettings, num_uses: int, path: Path | None = None) -> ModeTable:

@@ -11,7 +11,8 @@ import numpy as np
 from sc_sionna.attacks.victim import Victim
 from sc_sionna.core.errors import UserError
 from sc_sionna.phy.budget import Budget
-from sc_sionna.phy.mode_table import ModeTable, best_mode, choose_mode, load_table
+from sc_sionna.phy.mode_choice import best_mode, choose_mode
+from sc_sionna.phy.mode_table import ModeTable, load_table
 from sc_sionna.phy.modes import Mode, mode_link, rank_of_most_capacity
 from sc_sionna.schemes.base import AirSurface, Batch, Scheme
 from sc_sionna.settings import LinkSettings
@@ -24,7 +25,7 @@ class AdaptiveScheme:
     """A scheme in the mode that its link chooses at each SNR, always with the same power in the same channel uses.
 
     The mode follows from the long-term SNR and from block error rates that this package measured. Where ``link.target_bler``
-    is set it is the mode of :func:`~sc_sionna.phy.mode_table.choose_mode` that carries most of what the scheme has to say at
+    is set it is the mode of :func:`~sc_sionna.phy.mode_choice.choose_mode` that carries most of what the scheme has to say at
     this rate, of several the most robust. Otherwise it is the one of most expected score, (1 - p) w(k) + p v(k): p is its
     block error rate, k the bits that it carries, w what they are worth and v what is left where their block fails, which
     :meth:`prepare` measures on images that neither train nor test a scheme. ``link.adaptation="rank"`` changes the number of

@@ -11,16 +11,8 @@ import pytest
 
 from sc_sionna.core.errors import UserError
 from sc_sionna.phy.bounds import outage_probability, waterfilling_capacity
-from sc_sionna.phy.mode_table import (
-    SHIPPED,
-    ModeTable,
-    choose_mode,
-    load_table,
-    read_table,
-    shipped_uses,
-    table_of,
-    write_table,
-)
+from sc_sionna.phy.mode_choice import choose_mode
+from sc_sionna.phy.mode_table import SHIPPED, ModeTable, load_table, read_table, shipped_uses, table_of, write_table
 from sc_sionna.phy.modes import Mode
 from sc_sionna.phy.snr import noise_variance
 from sc_sionna.settings import LinkSettings, settings_hash

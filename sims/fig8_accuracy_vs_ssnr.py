@@ -15,7 +15,8 @@ a burst of uses, of the length that did most damage on training images, or on th
 energy on as many random uses. Coded bits have no gradient at the receiver, so JPEG+LDPC is not under
 Algorithm 1. What was jammed and the ratios that were realised are in the record's notes; the ratio at which half of the
 accuracy is lost is printed. `--patterns strided,code-graph` gives panels to every k-th use and to the uses on which a code
-is weak, `best` takes the worst of all. Writes results/records/NAME.json and results/figures/NAME.png, NAME = fig8_accuracy_vs_ssnr_DATASET.
+is weak, `best` takes the worst of all. Writes results/records/NAME.json and results/figures/NAME.png, NAME =
+fig8_accuracy_vs_ssnr_DATASET.
 """
 
 from sc_sionna.cli.main import run_script

@@ -24,12 +24,13 @@ MEASURED_AT = 16  # numbers of bits, between which what they are worth is interp
 class AdaptiveScheme:
     """A scheme in the mode that its link chooses at each SNR, always with the same power in the same channel uses.
 
-    The mode follows from the long-term SNR and from block error rates that this package measured. Where ``link.target_bler``
-    is set it is the mode of :func:`~sc_sionna.phy.mode_choice.choose_mode` that carries most of what the scheme has to say at
-    this rate, of several the most robust. Otherwise it is the one of most expected score, (1 - p) w(k) + p v(k): p is its
-    block error rate, k the bits that it carries, w what they are worth and v what is left where their block fails, which
-    :meth:`prepare` measures on images that neither train nor test a scheme. ``link.adaptation="rank"`` changes the number of
-    streams alone. Analog symbols have no block error rate; their number of streams is the one of most capacity.
+    The mode follows from the long-term SNR and from block error rates that this package measured. Where
+    ``link.target_bler`` is set it is the mode of :func:`~sc_sionna.phy.mode_choice.choose_mode`, which carries most of what
+    the scheme has to say at this rate, of several the most robust. Otherwise it is the one of most expected score,
+    (1 - p) w(k) + p v(k): p is its block error rate, k the bits that it carries, w what they are worth and v what is left
+    where their block fails, which :meth:`prepare` measures on images that neither train nor test a scheme.
+    ``link.adaptation="rank"`` changes the number of streams alone. Analog symbols have no block error rate; their number of
+    streams is the one of most capacity.
 
     Parameters
     ----------

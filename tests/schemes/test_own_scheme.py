@@ -73,7 +73,7 @@ def test_every_scheme_of_the_package_and_the_toy_keep_the_contract() -> None:
     [
         ("tests.schemes.toy_scheme:Nothing", "has no class 'Nothing'; it has "),
         ("tests.schemes.nowhere:NearestMean", "cannot import 'tests.schemes.nowhere'"),
-        (f"{TOY}[masking.ratio=0.5]", "sends no patches, so it has none of these settings"),
+        (f"{TOY}[masking.ratio=0.5]", "has no settings that can be changed at test time"),
     ],
 )
 def test_what_cannot_be_is_one_line(text: str, words: str) -> None:

@@ -46,7 +46,7 @@ def counted(job: AccuracyExperiment, label: str, batch: Batch, snr_db: float) ->
     [
         (SCAN, 180, 0.97),
         ("webp-ldpc", 470, 0.97),
-        ("avif-ldpc[source.quality=1]", 190, 0.97),
+        ("avif-ldpc[source.quality=1]", 180, 0.97),
         ("pixels-ldpc", 72, 0.97),
     ],
 )

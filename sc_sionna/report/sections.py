@@ -32,6 +32,11 @@ SECTIONS: dict[str, tuple[str, str, Callable[[Record], list[str]]]] = {
         "None, as above.",
         by_uses,
     ),
+    "equal_uses_32_adaptive_digits": (
+        "Equal channel uses on a link that adapts its rate",
+        "None; the paper compares schemes that take between 24 and 585 uses an image, all in one fixed mode.",
+        accuracy_tables,
+    ),
     "ber_vs_snr": (
         "Error rates of the link",
         "None; the paper states neither rank nor precoder.",

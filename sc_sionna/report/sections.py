@@ -63,6 +63,11 @@ SECTIONS: dict[str, tuple[str, str, Callable[[Record], list[str]]]] = {
         "All schemes fall with ε, `masked-vqvae+fim+at` least.",
         by_threat,
     ),
+    "fig6_accuracy_vs_epsilon_cifar10": (
+        "Fig. 6 on CIFAR-10 (JPEG copy): with and without adversarial training",
+        "The scheme that was trained against semantic noise keeps more of its accuracy under it.",
+        by_threat,
+    ),
     "fig7_accuracy_vs_reserving_ratio_digits": (
         "Fig. 7: reserving ratio",
         "At small ε more patches help; at large ε a ratio of 0.5 is best.",

@@ -56,6 +56,7 @@ def test_the_line_of_sight_comes_from_its_angles(side: str) -> None:
         assert abs(turns) > 0.85
 
 
+@pytest.mark.slow
 def test_38901_panels_are_normalised_over_the_ensemble() -> None:
     """Element gains and polarisation losses are measured; without normalize_channel they are refused as dB nobody earned."""
     with pytest.raises(UserError, match=r"channel = 'cdl': E\|h\|² = .* within 5 % .* link.normalize_channel = true"):
@@ -96,6 +97,7 @@ def test_what_cannot_be(args: dict, words: list[str]) -> None:
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.slow
 def test_a_sweep_replays(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     common = {"channel": "cdl", "coherence": 12, "num_streams": 1, "num_rx_ant": 2, "num_tx_ant": 2}
     links = {

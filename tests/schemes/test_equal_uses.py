@@ -22,7 +22,9 @@ from sc_sionna.phy.modes import Mode, rank_of_most_capacity
 from sc_sionna.schemes import make_scheme
 from sc_sionna.schemes.adaptive import AdaptiveScheme
 from sc_sionna.settings import LinkSettings
+from sc_sionna.sweep import read_record
 
+RECORDS = Path(__file__).resolve().parents[2] / "results" / "records"
 PIXELS, JPEG = "pixels-ldpc[source.crc=CRC6]", "jpeg-ldpc[source.crc=CRC11]"
 SCHEMES = ("masked-vqvae", "jscc", "label-ldpc", PIXELS, JPEG)
 
@@ -249,6 +251,24 @@ def test_what_bits_are_worth_is_measured_on_validation_images_and_named_in_the_r
     assert "validation_images_sha256" not in job_of(tiny_weights, (PIXELS,), channel_uses=32).inputs()
 
 
+@pytest.mark.parametrize("name", ["masked-vqvae", PIXELS])
+def test_in_the_records_no_fixed_mode_is_better_by_more_than_a_point(name: str) -> None:
+    """At every SNR, or the intervals overlap: thumbnails at -9 dB, where every mode loses a tenth of the blocks and more."""
+    points = {}
+    for path in RECORDS.glob("equal_uses_32_*_digits.json"):
+        record = read_record(path)
+        for point in record.points:
+            if point.system == name and record.settings["link"]["adaptation"] != "ideal":
+                points.setdefault(point.snr_db, {})[record.settings["link"]["adaptation"], record.name] = point
+    assert len(points) == 10
+    for at in points.values():
+        (adaptive,) = (point for (adaptation, _), point in at.items() if adaptation == "mcs")
+        fixed = max((point for (adaptation, _), point in at.items() if adaptation == "none"), key=lambda p: p.value)
+        assert len(at) == 4
+        assert adaptive.value >= fixed.value - 0.01 or (adaptive.snr_db == -9 and adaptive.ci95[1] > fixed.ci95[0])
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["masked-vqvae", PIXELS])
 def test_no_fixed_mode_is_better_by_more_than_a_point(name: str) -> None:
     """The shipped weights on all test images, where the error rate decides most; see results/README.md for every SNR."""

@@ -51,8 +51,13 @@ def by_threat(record: Record) -> list[str]:
 
 
 def over_the_air(record: Record) -> list[str]:
-    """Ratio in dB at which half of the accuracy is lost, by scheme and attacker, with its interval."""
+    """Ratio in dB at which half of the accuracy is lost, by scheme and attacker, with its interval.
+
+    Of a record that does not say what a scheme reaches without noise, the accuracies themselves.
+    """
     found = half_powers(record, panels(record))
+    if not found:
+        return by_threat(record)
     systems = list(dict.fromkeys(system for by_system in found.values() for system in by_system))
     lines = [
         "",

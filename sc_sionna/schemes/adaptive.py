@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +59,9 @@ class AdaptiveScheme:
         self.name, self.task = scheme.name, scheme.task
         self._table = None if scheme.payload == "analog" else self._modes_of(load_table(link, link.channel_uses))
         self._built: dict[Mode, Scheme] = {}
+        self.mode = cache(
+            self._mode
+        )  # by SNR: every batch asks for it, and that of analog symbols takes draws of the channel
         # of the bits of each mode of the table, [M], where they arrive and where their block fails
         self._worth: tuple[np.ndarray, np.ndarray] | None = None
 
@@ -81,7 +85,7 @@ class AdaptiveScheme:
         modes = tuple(mode for mode, kept in zip(table.modes, keep, strict=True) if kept)
         return ModeTable(table.num_uses, modes, table.num_bits[keep], table.snr_db, table.rates[keep])
 
-    def mode(self, snr_db: float) -> Mode:
+    def _mode(self, snr_db: float) -> Mode:
         """The mode at an SNR."""
         if self._table is None:
             rank = rank_of_most_capacity(self.settings, snr_db)

@@ -26,7 +26,7 @@ class Own(Settings):
 
     snr_db: Decibels = Field((), description="SNRs in dB, START:STOP:STEP or a,b,c; default -9:18:3")
     channel_uses: Annotated[tuple[Annotated[float, Field(ge=8, le=4096)], ...], "numbers"] = Field(
-        (16, 32, 64, 128), min_length=2, description="the channel uses that are tried; each with a table of modes"
+        (32, 64, 128), min_length=2, description="the channel uses that are tried; each with a table of modes"
     )
     accuracy: float | None = Field(None, gt=0, lt=1, description="the accuracy that is asked for; default by data set")
 

@@ -65,7 +65,7 @@ class BlockErrorExperiment(Experiment):
         """The link in a mode, for as many bits as it carries; built once."""
         s, mode = self.settings, self.modes[name]
         payload = block_bits(s.link, mode, s.channel_uses)
-        return DigitalLink(mode_link(s.link, mode), payload, num_channel_uses=s.channel_uses)
+        return DigitalLink(mode_link(s.link, mode).with_(channel_uses=s.channel_uses), payload)
 
     def prepare(self) -> None:
         """Build the link of every mode."""

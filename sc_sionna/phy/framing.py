@@ -5,7 +5,7 @@ blocks are equally long, the last is padded with zeros. The code word is as long
 block fills whole channel uses. Where that rounding would take a short block below rate 1/5, the least that the code
 offers, the block is padded too.
 
-With ``num_channel_uses`` the transmission fills so many uses and no more: their number and the nominal rate of the settings
+With the settings' ``channel_uses`` the transmission fills so many uses and no more: their number and the nominal rate of the settings
 decide the blocks, and a payload of fewer bits than these hold is coded at a lower rate.
 """
 
@@ -27,8 +27,6 @@ class Framing:
     """Lengths of one payload's transmission.
 
     least_blocks : into how many blocks the payload is divided at least, whatever would fit into one
-    num_channel_uses : what the transmission fills exactly; None for the settings' ``channel_uses``, and where that is None
-        too for what the payload takes at the nominal rate
 
     Attributes
     ----------
@@ -39,22 +37,18 @@ class Framing:
 
     Raises
     ------
-    UserError for a payload without bits, or a block that its CRC fills alone; with ``num_channel_uses`` also for a payload
+    UserError for a payload without bits, or a block that its CRC fills alone; with ``channel_uses`` also for a payload
     that does not fit, and where :func:`fill` raises it.
     """
 
-    def __init__(
-        self, payload_bits: int, settings: LinkSettings, least_blocks: int = 1, num_channel_uses: int | None = None
-    ) -> None:
+    def __init__(self, payload_bits: int, settings: LinkSettings, least_blocks: int = 1) -> None:
         if payload_bits < 1:
             raise UserError(f"payload_bits = {payload_bits}: a link carries at least 1 bit; check the source")
         self.payload_bits = int(payload_bits)
         self.settings, self._least_blocks = settings, least_blocks
         self._bits_per_use = settings.bits_per_symbol * settings.num_streams
-        if num_channel_uses is None:
-            num_channel_uses = settings.channel_uses
-        if num_channel_uses is not None:
-            self.num_blocks, self.k, self.n = self._fill(num_channel_uses)
+        if settings.channel_uses is not None:
+            self.num_blocks, self.k, self.n = self._fill(settings.channel_uses)
         elif settings.coded:
             self.num_blocks, self.k, self.n = self._segment(settings.max_block_bits)
             if 3 * self.k < self.n and self.k > MAX_K_BELOW_THIRD:
@@ -123,12 +117,12 @@ def fill(settings: LinkSettings, num_uses: int, least_blocks: int = 1) -> tuple[
     UserError for uses that are too few for a block of the standard, or that the blocks which are needed do not divide.
     """
     if num_uses < 1:
-        raise UserError(f"num_channel_uses = {num_uses}: at least 1 is needed")
+        raise UserError(f"channel_uses = {num_uses}: at least 1 is needed")
     bits_per_use = settings.bits_per_symbol * settings.num_streams
     if not settings.coded:
         n = num_uses * bits_per_use
         if n <= settings.crc_bits:
-            raise UserError(f"num_channel_uses = {num_uses}: {settings.crc} fills them; take more uses")
+            raise UserError(f"channel_uses = {num_uses}: {settings.crc} fills them; take more uses")
         return 1, n, n
     shortest, longest = max(MIN_K, settings.crc_bits + 1), settings.max_block_bits
     fewest = max(least_blocks, ceil(num_uses * bits_per_use * settings.coderate / longest))
@@ -140,7 +134,7 @@ def fill(settings: LinkSettings, num_uses: int, least_blocks: int = 1) -> tuple[
         if shortest <= k <= (min(longest, MAX_K_BELOW_THIRD) if 3 * k < n else longest):
             return num_blocks, k, n
     raise UserError(
-        f"num_channel_uses = {num_uses}: {num_uses * bits_per_use} coded bits at rate {settings.coderate:.3g} are not "
+        f"channel_uses = {num_uses}: {num_uses * bits_per_use} coded bits at rate {settings.coderate:.3g} are not "
         f"{fewest} to {3 * fewest} equal blocks of {shortest} to {longest} information bits; take another number of uses, "
         "rate or max_block_bits"
     )

@@ -48,7 +48,7 @@ class LinkOutput(NamedTuple):
 class DigitalLink(Block):
     """Payload bits over the coded (or uncoded) MIMO link; built for one payload length, in ``least_blocks`` or more blocks.
 
-    With ``num_channel_uses`` a transmission fills exactly so many, see :class:`~sc_sionna.phy.framing.Framing`.
+    With the settings' ``channel_uses`` a transmission fills exactly so many, see :class:`~sc_sionna.phy.framing.Framing`.
 
     Input
     -----
@@ -68,12 +68,10 @@ class DigitalLink(Block):
     UserError for a wrong shape, an SNR that is not finite, settings that cannot work.
     """
 
-    def __init__(
-        self, settings: LinkSettings, payload_bits: int, least_blocks: int = 1, num_channel_uses: int | None = None
-    ) -> None:
+    def __init__(self, settings: LinkSettings, payload_bits: int, least_blocks: int = 1) -> None:
         super().__init__(precision="single")
         self.settings = settings
-        self.framing = Framing(payload_bits, settings, least_blocks, num_channel_uses)
+        self.framing = Framing(payload_bits, settings, least_blocks)
         self.transmitter = Transmitter(self.framing, settings)
         self.receiver = Receiver(self.transmitter)
         self.mimo = MimoChannel(settings, self.framing.num_channel_uses)

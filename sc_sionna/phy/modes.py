@@ -74,7 +74,8 @@ def block_bits(link: LinkSettings, mode: Mode, num_uses: int) -> int:
     """Information bits, without those of a CRC, that a mode carries in exactly ``num_uses`` channel uses.
 
     One code block where the limits of the standard and of ``link.max_block_bits`` allow it, else several equal ones. A
-    payload of so many bits is sent by ``DigitalLink(mode_link(link, mode), payload_bits, num_channel_uses=num_uses)``.
+    payload of so many bits is sent by ``DigitalLink(mode_link(link, mode), payload_bits)`` of a link with that many
+    ``channel_uses``.
 
     Raises
     ------
@@ -103,7 +104,7 @@ def link_modes(link: LinkSettings, num_uses: int) -> tuple[Mode, ...]:
     )
     if not found:
         raise UserError(
-            f"num_channel_uses = {num_uses}: no mode holds a block of {shortest} information bits; take more uses"
+            f"channel_uses = {num_uses}: no mode holds a block of {shortest} information bits; take more uses"
         )
     return found
 

@@ -10,7 +10,7 @@ from sc_sionna.attacks.differentiable_jpeg import DifferentiableJpeg, with_slope
 from sc_sionna.attacks.victim import CodecVictim
 from sc_sionna.core.errors import UserError
 from sc_sionna.core.tensor import Tensor
-from sc_sionna.schemes.codecs.jpeg import JpegSettings
+from sc_sionna.source_codecs.jpeg import JpegSettings
 
 Backward = Literal["cubic", "identity"]
 

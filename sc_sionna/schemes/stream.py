@@ -27,8 +27,8 @@ from sc_sionna.schemes.base import (
     PicturePredictor,
     Surroundings,
 )
-from sc_sionna.schemes.codecs import AvifCodec, PixelsCodec, SourceCodec, WebpCodec
-from sc_sionna.schemes.codecs.fitted import FittedCodec, Ladders
+from sc_sionna.source_codecs import AvifCodec, PixelsCodec, SourceCodec, WebpCodec
+from sc_sionna.source_codecs.fitted import FittedCodec, Ladders
 from sc_sionna.semantic.codec import SemanticCodec
 from sc_sionna.settings import LinkSettings
 from sc_sionna.sweep.metrics import clustered
@@ -61,7 +61,7 @@ class StreamScheme:
     is shown. One with wrong bits that every check accepts is *undetected*: what its bits decode to is shown.
 
     Where ``link.channel_uses`` is set, the codec fills what these uses hold at the link's rate, see
-    :class:`~sc_sionna.schemes.codecs.fitted.FittedCodec`; of a picture for which no setting fits nothing is sent, the mean
+    :class:`~sc_sionna.source_codecs.fitted.FittedCodec`; of a picture for which no setting fits nothing is sent, the mean
     training image is shown, and it is counted.
 
     A scheme of the user's own sets ``codec_class`` and ``changeable`` in a subclass. The ViT is that of ``weights_of``.

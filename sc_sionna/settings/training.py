@@ -35,6 +35,10 @@ class TrainSettings(Settings):
     label_smoothing: float = Field(0.1, ge=0, lt=1, description="the label smoothing of the cross entropy")
     shift: int = Field(2, ge=0, le=1024, description="augmentation: the largest random shift in pixels")
     flip: bool = Field(False, description="augmentation: mirror half of the images")
+    source_codecs: tuple[str, ...] = Field(
+        (),
+        description="source codecs (jpeg, webp, avif, pixels, module:Class) whose decoded pictures take the images' place",
+    )
     snr_db: float = Field(3.0, ge=-60, le=100, description="the SNR of the training channel in dB (Sec. V-C: 3 dB)")
     snr_range_db: tuple[Decibel, Decibel] | None = Field(
         None, description="the lowest and highest SNR in dB, drawn for each image; null trains at snr_db alone"
@@ -73,6 +77,11 @@ class TrainSettings(Settings):
 
     @model_validator(mode="after")
     def _check(self) -> TrainSettings:
+        if self.source_codecs and self.attack_epsilon:
+            raise ValueError(
+                f"source_codecs = {', '.join(self.source_codecs)}: semantic noise comes before a source codec, and the attack "
+                "of training after it; set attack_epsilon = 0, or leave source_codecs empty"
+            )
         if self.snr_range_db is None:
             return self
         low, high = self.snr_range_db

@@ -31,6 +31,7 @@ from sc_sionna.tasks import make_codec, make_task, noise_loss, warm_start
 from sc_sionna.training import checkpoint
 from sc_sionna.training.augment import augment
 from sc_sionna.training.channel import TrainingChannel, random_arrivals
+from sc_sionna.training.decoded import DecodedPictures
 from sc_sionna.training.optimizer import make_optimizer, precision
 from sc_sionna.training.run_folder import RunFolder, inputs_of, log_line
 from sc_sionna.training.step import make_step, stages_of
@@ -92,12 +93,15 @@ class Trainer:
             )
         self.channel = TrainingChannel(preset, self.model, run_dir, self.folder.locked)
         self.attack = self._make_attack()
-        self.validation = Validation(self.model, self.task, val, self.settings, self.masking, self.channel, self.attack)
+        self.decoded = DecodedPictures(self.settings.source_codecs, preset.codec.image_size)
+        shown = self.decoded.of(val, rng.generator(self.settings.seed, "validation pictures"))
+        self.validation = Validation(
+            self.model, self.task, shown, self.settings, self.masking, self.channel, self.attack
+        )
         self.best: list[np.ndarray] | None = None
         started = None if start_from is None else file_identity(start_from)
-        modules = [
-            cls.__module__ for cls in type(self).__mro__ if cls is not object
-        ]  # also a subclass of the user's own
+        # also of a subclass of the user's own
+        modules = [cls.__module__ for cls in type(self).__mro__ if cls is not object]
         self.state: dict[str, Any] = {
             "format": checkpoint.FORMAT,
             "inputs": inputs_of(preset, train, val, started, self.channel.calibration_sha256, modules),
@@ -134,6 +138,7 @@ class Trainer:
         for start in range(0, len(order), self.settings.batch_size):
             chosen = order[start : start + self.settings.batch_size]
             pixels = augment(self.train.pixels[chosen], self.settings.shift, self.settings.flip, generator)
+            pixels = self.decoded(pixels, generator)
             yield self.task.pose(to_float(pixels), self.train.labels[chosen], generator)
 
     def _ramp(self, share: float, task: str, epoch: int) -> float:
@@ -234,9 +239,8 @@ class Trainer:
             optimizer = self._optimizer(epochs, task)
             optimizer.build(self.model.trainable_variables)
             first = self.state["epoch"] if number == self.state["stage"] else 0
-            if (
-                stored is not None and first > 0
-            ):  # before its first epoch a stage has an optimiser of its own, still fresh
+            # before its first epoch a stage has an optimiser of its own, still fresh
+            if stored is not None and first > 0:
                 checkpoint.restore(self.folder.checkpoint, optimizer.variables, stored, "optimizer")
             step: Callable[..., Any] | None = None
             before = sum(count for _, count in self.stages[:number])

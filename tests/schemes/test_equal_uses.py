@@ -199,7 +199,7 @@ def test_no_scheme_is_above_the_ideal_code_with_its_source_codec() -> None:
 @pytest.mark.parametrize(
     ("name", "link", "words"),
     [
-        ("masked-vqvae", {"channel_uses": 1, "num_streams": 1}, "num_channel_uses = 1: 4 coded bits"),
+        ("masked-vqvae", {"channel_uses": 1, "num_streams": 1}, "channel_uses = 1: 4 coded bits"),
         (
             "masked-vqvae[similarity.threshold=0.9]",
             {"channel_uses": 32},

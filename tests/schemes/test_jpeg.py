@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from sc_sionna.core.errors import UserError
-from sc_sionna.schemes.codecs.base import read_image
-from sc_sionna.schemes.codecs.jpeg import JpegSettings, encode_jpeg
+from sc_sionna.source_codecs.base import read_image
+from sc_sionna.source_codecs.jpeg import JpegSettings, encode_jpeg
 
 SHAPE = (32, 32, 3)
 

@@ -12,7 +12,7 @@ from PIL import Image
 
 from sc_sionna.experiments.catalogue import NAMES
 from sc_sionna.phy.overhead import JPEG_SHARED_BYTES, implied
-from sc_sionna.schemes.codecs.jpeg import END, JpegCodec
+from sc_sionna.source_codecs.jpeg import END, JpegCodec
 from sc_sionna.sweep import read_record
 from tests.sims.helpers import SIMS, run_sim
 

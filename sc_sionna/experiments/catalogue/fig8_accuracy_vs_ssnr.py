@@ -9,14 +9,11 @@ from pydantic import Field
 
 from sc_sionna.attacks.threats import air_threat, jamming_threat
 from sc_sionna.experiments.catalogue.accuracy import accuracy_settings, drawn_by, print_summary
-from sc_sionna.experiments.catalogue.entry import Decibels, Entry, Options, Run
+from sc_sionna.experiments.catalogue.entry import COMPARED, Decibels, Entry, Options, Run
 from sc_sionna.figures.curves import plot_task_vs
 from sc_sionna.figures.half_power import half_powers, panels, print_half_powers
-from sc_sionna.schemes import PAPER_SCHEMES
 from sc_sionna.settings import Decibel, Settings
 from sc_sionna.sweep import Record
-
-SCHEMES = (*PAPER_SCHEMES, "label-ldpc")  # the class alone is the opponent that every figure of classification shows
 
 
 class Own(Settings):
@@ -47,7 +44,7 @@ def runs(options: Options, own: Own) -> list[Run]:
     ]
     settings = accuracy_settings(
         options,
-        schemes=options.schemes(SCHEMES),
+        schemes=options.schemes(COMPARED),
         snr_db=(own.snr_db,),
         threats=tuple(threats),
     )

@@ -8,8 +8,8 @@ from PIL import Image
 
 from sc_sionna.core.errors import UserError
 from sc_sionna.data import load
-from sc_sionna.schemes.codecs import AvifCodec, JpegCodec, PixelsCodec, WebpCodec
-from sc_sionna.schemes.codecs.base import ContainerCodec, SourceCodec, read_image
+from sc_sionna.source_codecs import AvifCodec, JpegCodec, PixelsCodec, WebpCodec
+from sc_sionna.source_codecs.base import ContainerCodec, SourceCodec, read_image
 
 CODECS = {"jpeg": JpegCodec, "webp": WebpCodec, "avif": AvifCodec, "pixels": PixelsCodec}
 MADE = [

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from sc_sionna.core.errors import UserError
-from sc_sionna.schemes.codecs.base import SourceCodec
+from sc_sionna.source_codecs.base import SourceCodec
 
 BYTE = 8
 BEFORE, BEHIND = 2, 4  # settings of a ladder that are looked at, from the finest that fits
@@ -51,6 +51,19 @@ class Ladders:
         if len(candidates) < 2:
             return candidates[0] if candidates else None
         return min(candidates, key=lambda number: self.error(number, image))
+
+    def shown(self, pixels: np.ndarray, ladder: int, room: int) -> np.ndarray:
+        """An image uint8 ``[H, H, 3]`` at the finest setting of one ladder that fits into ``room`` bits, else the coarsest.
+
+        Nothing is kept of it: in training no picture comes twice.
+        """
+        codecs = self.ladders[ladder]
+        place = bisect_left(codecs, True, key=lambda codec: (codec.num_bits or len(codec.encode(pixels))) <= room)
+        codec = codecs[min(place, len(codecs) - 1)]
+        decoded = codec.decode(codec.encode(pixels))
+        if decoded is None:
+            raise UserError(f"{type(codec).__name__}: cannot read a picture that it wrote itself; mend the codec")
+        return decoded
 
     def _length(self, number: int, image: bytes) -> int:
         """The length of a picture's stream at one setting; of some codecs that is known without coding it."""

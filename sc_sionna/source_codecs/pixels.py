@@ -9,7 +9,7 @@ from PIL import Image
 from pydantic import Field
 
 from sc_sionna.core.errors import UserError
-from sc_sionna.schemes.codecs.base import SourceCodec, SourceSettings
+from sc_sionna.source_codecs.base import SourceCodec, SourceSettings
 
 SIDES, DEPTHS = (32, 24, 20, 16, 14, 12, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1), (1, 2, 3, 4)
 

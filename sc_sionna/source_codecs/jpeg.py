@@ -15,7 +15,7 @@ import numpy as np
 from PIL import Image, ImageFile
 from pydantic import Field, model_validator
 
-from sc_sionna.schemes.codecs.base import ContainerCodec, SourceSettings, black, read_image
+from sc_sionna.source_codecs.base import ContainerCodec, SourceSettings, black, read_image
 
 END = b"\xff\xd9"  # end of image, the last marker of every file
 QUALITIES = (95, 85, 75, 60, 50, 40, 30, 25, 20, 15, 10, 7, 5, 3, 2, 1)

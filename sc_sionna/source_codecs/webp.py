@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import Field
 
-from sc_sionna.schemes.codecs.base import ContainerCodec, SourceSettings
+from sc_sionna.source_codecs.base import ContainerCodec, SourceSettings
 
 CHUNK = 20  # RIFF, size, WEBP, VP8, size
 TAG = slice(20, 23)  # of the frame: its type and the size of its first partition

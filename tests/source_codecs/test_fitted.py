@@ -7,9 +7,9 @@ import pytest
 
 from sc_sionna.core.errors import UserError
 from sc_sionna.data import load
-from sc_sionna.schemes.codecs import JpegCodec, PixelsCodec, SourceCodec, WebpCodec
-from sc_sionna.schemes.codecs.base import SourceSettings
-from sc_sionna.schemes.codecs.fitted import FittedCodec, Ladders
+from sc_sionna.source_codecs import JpegCodec, PixelsCodec, SourceCodec, WebpCodec
+from sc_sionna.source_codecs.base import SourceSettings
+from sc_sionna.source_codecs.fitted import FittedCodec, Ladders
 
 
 def ladders_of(codec: type[SourceCodec]) -> Ladders:

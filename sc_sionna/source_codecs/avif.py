@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import Field
 
 from sc_sionna.core.errors import UserError
-from sc_sionna.schemes.codecs.base import ContainerCodec, SourceSettings, black
+from sc_sionna.source_codecs.base import ContainerCodec, SourceSettings, black
 
 # From the box's name to the length of the one extent of the one item: version and flags 4, field sizes 2, item count 2,
 # item 2, data reference 2, extent count 2, extent offset 4

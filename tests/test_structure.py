@@ -57,8 +57,8 @@ def test_only_the_physical_layer_the_backend_and_the_benchmarks_know_tensorflow(
 
 # From the ground up; a folder imports from its own floor's predecessors and from itself, never from a folder above
 FLOORS = (
-    "core", "settings", "data", "source_codecs", "sweep", "semantic", "tasks", "phy", "attacks", "training", "schemes", "figures",
-    "experiments", "report", "benchmarks", "reliability", "cli",
+    "core", "settings", "data", "source_codecs", "sweep", "semantic", "tasks", "phy", "attacks", "training", "schemes",
+    "figures", "experiments", "report", "benchmarks", "reliability", "cli",
 )  # fmt: skip
 
 

@@ -5,7 +5,7 @@ blocks are equally long, the last is padded with zeros. The code word is as long
 block fills whole channel uses. Where that rounding would take a short block below rate 1/5, the least that the code
 offers, the block is padded too.
 
-With the settings' ``channel_uses`` the transmission fills so many uses and no more: their number and the nominal rate of the settings
+With the settings' ``channel_uses`` the transmission fills so many uses and no more: their number and the nominal rate
 decide the blocks, and a payload of fewer bits than these hold is coded at a lower rate.
 """
 

@@ -20,9 +20,9 @@ from sc_sionna.experiments.error_rates import ErrorRateExperiment, ErrorRateSett
 from sc_sionna.reliability.hostile import NUMBERS, TEXTS
 from sc_sionna.reliability.outcome import Outcome
 from sc_sionna.reliability.trap import MODULE, Trap
-from sc_sionna.source_codecs import JpegCodec
 from sc_sionna.settings import CodecSettings, LinkSettings, Preset, Settings, TrainSettings
 from sc_sionna.settings.presets import SCHEMES, make_preset
+from sc_sionna.source_codecs import JpegCodec
 from sc_sionna.sweep import StopRule
 from sc_sionna.tasks import make_codec
 

@@ -10,10 +10,10 @@ import numpy as np
 from sc_sionna.attacks.victim import Victim
 from sc_sionna.core.errors import UserError
 from sc_sionna.schemes.base import Gradient
-from sc_sionna.source_codecs import JpegCodec
 from sc_sionna.schemes.jpeg_victim import Backward, JpegVictim
 from sc_sionna.schemes.stream import StreamScheme, changeable_of
 from sc_sionna.semantic.masking import FixedMasking
+from sc_sionna.source_codecs import JpegCodec
 
 
 class JpegLdpcScheme(StreamScheme):

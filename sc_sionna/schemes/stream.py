@@ -27,10 +27,10 @@ from sc_sionna.schemes.base import (
     PicturePredictor,
     Surroundings,
 )
-from sc_sionna.source_codecs import AvifCodec, PixelsCodec, SourceCodec, WebpCodec
-from sc_sionna.source_codecs.fitted import FittedCodec, Ladders
 from sc_sionna.semantic.codec import SemanticCodec
 from sc_sionna.settings import LinkSettings
+from sc_sionna.source_codecs import AvifCodec, PixelsCodec, SourceCodec, WebpCodec
+from sc_sionna.source_codecs.fitted import FittedCodec, Ladders
 from sc_sionna.sweep.metrics import clustered
 
 if TYPE_CHECKING:

@@ -79,8 +79,8 @@ class TrainSettings(Settings):
     def _check(self) -> TrainSettings:
         if self.source_codecs and self.attack_epsilon:
             raise ValueError(
-                f"source_codecs = {', '.join(self.source_codecs)}: semantic noise comes before a source codec, and the attack "
-                "of training after it; set attack_epsilon = 0, or leave source_codecs empty"
+                f"source_codecs = {', '.join(self.source_codecs)}: semantic noise comes before a source codec, and the "
+                "attack of training after it; set attack_epsilon = 0, or leave source_codecs empty"
             )
         if self.snr_range_db is None:
             return self

@@ -11,8 +11,8 @@ from sc_sionna.core.errors import UserError
 from sc_sionna.data import load
 from sc_sionna.experiments.accuracy import AccuracyExperiment
 from sc_sionna.schemes import Batch, make_scheme
-from sc_sionna.source_codecs.jpeg import JpegSettings, encode_jpeg
 from sc_sionna.settings import LinkSettings
+from sc_sionna.source_codecs.jpeg import JpegSettings, encode_jpeg
 
 NAMES = ("masked-vqvae", "jpeg-ldpc")
 

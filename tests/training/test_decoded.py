@@ -34,9 +34,10 @@ def test_the_finest_setting_of_a_ladder_that_fits_is_shown(pixels, room):
 
 def test_pictures_are_those_of_the_codec_from_coarse_to_fine(pixels):
     shown = DecodedPictures(("jpeg", "pixels"), 32)(pixels, np.random.default_rng(1))
-    assert shown.shape == pixels.shape and shown.dtype == np.uint8
+    assert (shown.shape, shown.dtype) == (pixels.shape, np.uint8)
     error = np.square(shown.astype(float) - pixels).mean(axis=(1, 2, 3))
-    assert (error > 0).mean() > 0.9 and error.max() > 10 * np.median(error)
+    assert (error > 0).mean() > 0.9
+    assert error.max() > 10 * np.median(error)
     again = DecodedPictures(("jpeg", "pixels"), 32)(pixels, np.random.default_rng(1))
     np.testing.assert_array_equal(shown, again)
     assert 0 < FEWEST_BITS < MOST_BITS
@@ -52,7 +53,8 @@ def test_validation_keeps_its_labels(pixels):
     images = load("digits", "val").head(20)
     shown = DecodedPictures(("pixels",), 32).of(images, np.random.default_rng(1))
     np.testing.assert_array_equal(shown.labels, images.labels)
-    assert shown.split == "val" and (shown.pixels != images.pixels).any()
+    assert shown.split == "val"
+    assert (shown.pixels != images.pixels).any()
 
 
 def test_unknown_codecs_and_an_attack_behind_a_codec_are_refused():

@@ -12,6 +12,7 @@ import json
 import os
 import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -121,7 +122,7 @@ class Store:
         except (OSError, sqlite3.Error, KeyError, ValueError, TypeError) as error:
             raise UserError(f"{self.path}: not a store, or a damaged one ({error}); {REMEDY}") from None
         if stored_hash != self.hash:
-            name, old, new = _first_difference(stored, json.loads(json.dumps(self.run_settings)))
+            name, old, new = first_difference(stored, json.loads(json.dumps(self.run_settings)))
             raise UserError(
                 f"{self.path}: holds a sweep with other settings (hash {stored_hash[:12]}, now {self.hash[:12]}; "
                 f"{name} was {old}, now {new}); {REMEDY}"
@@ -151,11 +152,16 @@ class Store:
         """Of the columns before it, in their order, for this store's settings."""
         return hashlib.sha256(json.dumps([self.hash, *row]).encode()).hexdigest()
 
-    def add(self, point: str, batch: int, outcome: Outcome, crafted: str | None = None) -> None:
-        """Commit one finished batch; UserError where the store cannot be written, is damaged, or holds the batch already."""
+    def add(
+        self, point: str, batch: int, outcome: Outcome, crafted: str | None = None, processor: str | None = None
+    ) -> None:
+        """Commit one finished batch; UserError where the store cannot be written, is damaged, or holds the batch already.
+
+        processor : the class of the processor that ran it; None for that of this process
+        """
         scores = {name: to_bytes(values).hex() for name, values in outcome.scores.items()}
         texts = (json.dumps(part, sort_keys=True) for part in (outcome.counts, scores))
-        row = (point, batch, *texts, crafted, self.processor)
+        row = (point, batch, *texts, crafted, processor or self.processor)
         try:
             self._connection().execute("INSERT INTO batches VALUES (?, ?, ?, ?, ?, ?, ?)", (*row, self._row_hash(*row)))
         except sqlite3.OperationalError as error:
@@ -188,6 +194,19 @@ class Store:
         return {batch: row for _, batch, row in self.rows(point)}
 
 
+def settings_of(path: Path) -> dict[str, Any]:
+    """The settings that a store was made with; UserError for a file that is no store, or a damaged one."""
+    try:
+        with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)) as db:
+            if db.execute("PRAGMA application_id").fetchone()[0] != APPLICATION_ID:
+                raise sqlite3.DatabaseError("another program's database")
+            text = db.execute("SELECT value FROM meta WHERE name = 'settings'").fetchone()[0]
+        found: dict[str, Any] = strict_json.loads(text)
+    except (OSError, sqlite3.Error, ValueError, TypeError) as error:
+        raise UserError(f"{path}: not a store, or a damaged one ({error}); name the store of a sweep") from None
+    return found
+
+
 def _lock(path: Path) -> ProcessLock:
     return ProcessLock(Path(f"{path}.lock"), path, "sweep", "choose another --out")
 
@@ -210,7 +229,7 @@ def remove_store(path: Path) -> None:
         lock.release()
 
 
-def _first_difference(old: Any, new: Any, name: str = "") -> tuple[str, str, str]:
+def first_difference(old: Any, new: Any, name: str = "") -> tuple[str, str, str]:
     """Name of the first setting that differs, with both values as JSON."""
     if isinstance(old, dict) and isinstance(new, dict):
         for key in sorted(set(old) | set(new)):
@@ -218,7 +237,7 @@ def _first_difference(old: Any, new: Any, name: str = "") -> tuple[str, str, str
             if key not in old or key not in new:
                 return path, *(_short(x[key]) if key in x else "absent" for x in (old, new))  # type: ignore[return-value]
             if old[key] != new[key]:
-                return _first_difference(old[key], new[key], path)
+                return first_difference(old[key], new[key], path)
     return name or "a setting", _short(old), _short(new)
 
 

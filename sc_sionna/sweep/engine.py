@@ -11,6 +11,7 @@ from sc_sionna.core.errors import UserError
 from sc_sionna.sweep.executor import Crafted, Evaluate, Executor, Part, SerialExecutor
 from sc_sionna.sweep.head import run_groups
 from sc_sionna.sweep.metrics import Counts, Metric, merge
+from sc_sionna.sweep.per_image import MOST_SCORES, Hits, pack, pack_scores
 from sc_sionna.sweep.points import Point, Stop, StopRule
 from sc_sionna.sweep.progress import Progress
 from sc_sionna.sweep.scores import Outcome, Scores, ScoreSummary, joined, same_outcome, summarised, to_outcome
@@ -26,6 +27,8 @@ class PointResult:
     stop : None if the point was not run, or not to its end
     processors : the classes of the processors that ran its batches
     scores, first_scores : summaries of the images' scores, of all batches and of batch 0; empty where a task has none
+    outcomes : what a record keeps image by image, written as :mod:`~sc_sionna.sweep.per_image` does: hits by the name of
+        their count, and the scores that are the metric, of up to ``MOST_SCORES`` images
     """
 
     point: Point
@@ -36,6 +39,7 @@ class PointResult:
     processors: tuple[str, ...] = ()
     scores: Mapping[str, ScoreSummary] = field(default_factory=dict)
     first_scores: Mapping[str, ScoreSummary] = field(default_factory=dict)
+    outcomes: Mapping[str, str] = field(default_factory=dict)
 
 
 class Tally:
@@ -46,6 +50,7 @@ class Tally:
         self.counts: Counts = {}
         self.first: Outcome | None = None
         self.scores: list[Scores] = []
+        self.hits: list[Hits] = []
         self.batches = 0
         self.stop: Stop | None = None
         self.processors: set[str] = set()
@@ -55,6 +60,7 @@ class Tally:
         self.first = self.first or batch
         self.counts = merge(self.counts, batch.counts)
         self.scores.append(batch.scores)
+        self.hits.append(batch.hits)
         self.batches += 1
         self.processors.add(processor)
         self.stop = self.rule.verdict(self.batches, self._found(), self.metric)
@@ -74,8 +80,15 @@ class Tally:
         processors = tuple(sorted(self.processors))
         if self.first is None:
             return PointResult(self.point, None, 0, None, self.stop, processors)
-        scores = summarised(joined(self.scores)), summarised(self.first.scores)
-        return PointResult(self.point, self.counts, self.batches, self.first.counts, self.stop, processors, *scores)
+        scores = joined(self.scores)
+        outcomes = {name: pack(which) for name, which in joined(self.hits).items()}
+        shown = scores.get(self.metric.name)
+        if shown is not None and len(shown) <= MOST_SCORES:
+            outcomes[self.metric.name] = pack_scores(shown)
+        return PointResult(
+            self.point, self.counts, self.batches, self.first.counts, self.stop, processors, summarised(scores),
+            summarised(self.first.scores), outcomes,
+        )  # fmt: skip
 
     def state(self) -> str:
         """The estimate so far, short: value ± half-width of the interval."""
@@ -174,7 +187,7 @@ class SameAttacks:
         first, number, row = other
         if row.crafted is None:  # no attack: the networks alone decide, so the counts must agree
             made = to_outcome(self.evaluate(first, number))
-            self._compare(first, number, row, same_outcome(made, row.outcome), "counts or scores")
+            self._compare(first, number, row, same_outcome(made, row.outcome), "counts, scores or hits")
         else:
             self._compare(first, number, row, self.crafted(first, number) == row.crafted, "crafted images")
 

@@ -16,9 +16,10 @@ from typing import Any
 
 from sc_sionna.core import strict_json
 from sc_sionna.core.errors import UserError
+from sc_sionna.sweep.per_image import pack, pack_scores, unpack, unpack_scores
 from sc_sionna.sweep.points import Point
 from sc_sionna.sweep.provenance import processor_class
-from sc_sionna.sweep.scores import Outcome, from_bytes, to_bytes, to_outcome
+from sc_sionna.sweep.scores import Outcome, to_outcome
 
 Evaluate = Callable[[Point, int], Mapping[str, int] | Outcome]
 Crafted = Callable[[Point, int], str | None]
@@ -138,7 +139,8 @@ def part_to_json(part: Part) -> dict[str, Any]:
     return {
         "snr_db": part.point.snr_db,
         "counts": outcome.counts,
-        "scores": {name: to_bytes(values).hex() for name, values in outcome.scores.items()},
+        "scores": {name: pack_scores(values) for name, values in outcome.scores.items()},
+        "hits": {name: pack(which) for name, which in outcome.hits.items()},
         "crafted": part.crafted,
         "processor": part.processor,
         "last": part.last,
@@ -147,9 +149,10 @@ def part_to_json(part: Part) -> dict[str, Any]:
 
 def part_from_json(unit: Unit, value: Mapping[str, Any]) -> Part:
     """Inverse of :func:`part_to_json`; ValueError for counts and scores that no batch has."""
-    scores = {name: from_bytes(bytes.fromhex(text)) for name, text in value["scores"].items()}
+    scores = {name: unpack_scores(text) for name, text in value["scores"].items()}
+    hits = {name: unpack(text, value["counts"]["images"]) for name, text in value["hits"].items()}
     point = next(p for p in unit.points if p.snr_db == value["snr_db"])
-    outcome = to_outcome(Outcome(value["counts"], scores))
+    outcome = to_outcome(Outcome(value["counts"], scores, hits))
     return Part(unit, point, outcome, value["crafted"], value["processor"], value["last"])
 
 

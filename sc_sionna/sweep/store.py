@@ -21,10 +21,11 @@ from sc_sionna.core import strict_json
 from sc_sionna.core.errors import UserError
 from sc_sionna.core.lock import ProcessLock
 from sc_sionna.settings import settings_hash
+from sc_sionna.sweep.per_image import pack, pack_scores, unpack, unpack_scores
 from sc_sionna.sweep.provenance import processor_class
-from sc_sionna.sweep.scores import Outcome, from_bytes, to_bytes, to_outcome
+from sc_sionna.sweep.scores import Outcome, to_outcome
 
-SCHEMA = 3
+SCHEMA = 4
 APPLICATION_ID = 0x5C510AA  # in the file's header: tells a store from any other SQLite database
 REMEDY = "say --fresh to forget it, or choose another --out"
 
@@ -33,8 +34,8 @@ PRAGMA application_id = {APPLICATION_ID};
 PRAGMA user_version = {SCHEMA};
 CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE batches (
-    point TEXT, batch INTEGER, counts TEXT NOT NULL, scores TEXT NOT NULL, crafted TEXT, processor TEXT NOT NULL,
-    sha256 TEXT NOT NULL, PRIMARY KEY (point, batch)
+    point TEXT, batch INTEGER, counts TEXT NOT NULL, scores TEXT NOT NULL, hits TEXT NOT NULL, crafted TEXT,
+    processor TEXT NOT NULL, sha256 TEXT NOT NULL, PRIMARY KEY (point, batch)
 ) WITHOUT ROWID;
 """
 
@@ -43,7 +44,7 @@ CREATE TABLE batches (
 class StoredBatch:
     """A finished batch.
 
-    outcome : its counts, and the scores of its images where the task has any
+    outcome : its counts, and of each image the scores and the hits where the task has any
     crafted : SHA-256 of the images or signals that an attack made for it; None without an attack
     processor : the class of the processor that ran it (:func:`sc_sionna.sweep.provenance.processor_class`)
     """
@@ -159,11 +160,14 @@ class Store:
 
         processor : the class of the processor that ran it; None for that of this process
         """
-        scores = {name: to_bytes(values).hex() for name, values in outcome.scores.items()}
-        texts = (json.dumps(part, sort_keys=True) for part in (outcome.counts, scores))
+        scores = {name: pack_scores(values) for name, values in outcome.scores.items()}
+        hits = {name: pack(which) for name, which in outcome.hits.items()}
+        texts = (json.dumps(part, sort_keys=True) for part in (outcome.counts, scores, hits))
         row = (point, batch, *texts, crafted, processor or self.processor)
         try:
-            self._connection().execute("INSERT INTO batches VALUES (?, ?, ?, ?, ?, ?, ?)", (*row, self._row_hash(*row)))
+            self._connection().execute(
+                "INSERT INTO batches VALUES (?, ?, ?, ?, ?, ?, ?, ?)", (*row, self._row_hash(*row))
+            )
         except sqlite3.OperationalError as error:
             raise UserError(
                 f"{self.path}: cannot be written ({error}); free space and run the same command again, "
@@ -175,16 +179,14 @@ class Store:
     def rows(self, point: str | None = None) -> Iterator[tuple[str, int, StoredBatch]]:
         """Key of the point, number and content of every batch, or of those of one point; UserError at a damaged one."""
         try:
-            query = "SELECT point, batch, counts, scores, crafted, processor, sha256 FROM batches"
+            query = "SELECT point, batch, counts, scores, hits, crafted, processor, sha256 FROM batches"
             where = ("", ()) if point is None else (" WHERE point = ?", (point,))
             for *row, stated in self._connection().execute(query + where[0], where[1]).fetchall():
-                key, batch, counts, scores, crafted, processor = row
+                key, batch, *texts, crafted, processor = row
                 if self._row_hash(*row) != stated:
                     raise ValueError(f"batch {batch} is not what was written")
-                of_images = {n: from_bytes(bytes.fromhex(text)) for n, text in strict_json.loads(scores).items()}
-                outcome = to_outcome(Outcome(strict_json.loads(counts), of_images))
-                yield key, batch, StoredBatch(outcome, crafted, processor)
-        except (sqlite3.Error, ValueError, TypeError, AttributeError, UnicodeDecodeError) as error:
+                yield key, batch, StoredBatch(_outcome(*texts), crafted, processor)
+        except (sqlite3.Error, ValueError, TypeError, KeyError, AttributeError, UnicodeDecodeError) as error:
             if self._db is None:
                 raise
             raise UserError(f"{self.path}: damaged ({error}); {REMEDY}") from None
@@ -205,6 +207,13 @@ def settings_of(path: Path) -> dict[str, Any]:
     except (OSError, sqlite3.Error, ValueError, TypeError) as error:
         raise UserError(f"{path}: not a store, or a damaged one ({error}); name the store of a sweep") from None
     return found
+
+
+def _outcome(*texts: str) -> Outcome:
+    """The outcome of a row's counts, scores and hits; ValueError where the bits of hits do not add up to their count."""
+    counts, scores, hits = map(strict_json.loads, texts)
+    of_images = {name: unpack_scores(text) for name, text in scores.items()}
+    return to_outcome(Outcome(counts, of_images, {name: unpack(text, counts["images"]) for name, text in hits.items()}))
 
 
 def _lock(path: Path) -> ProcessLock:

@@ -5,13 +5,17 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from sc_sionna.core.errors import UserError
 from sc_sionna.sweep.executor import SerialExecutor, Unit, part_from_json, part_to_json, unit_from_json, unit_to_json
 from sc_sionna.sweep.local import LocalExecutor
 from sc_sionna.sweep.points import Point
+from sc_sionna.sweep.scores import Outcome, same_outcome
 from tests.sweep import toy, worker_jobs
+
+PSNR = np.array([20.5, 1.25, -3.0, 31.0], np.float32)
 
 
 def run(store: Path, order: dict[str, Any] | None = None, workers: int = 2, **changes: Any) -> list:
@@ -73,11 +77,13 @@ def end_at_once(order: Any) -> SerialExecutor:
 def test_messages_carry_units_and_parts_without_loss():
     unit = Unit((Point("a", -3.0, "noise"), Point("a", 2.5, "noise")), 7)
     assert unit_from_json(unit_to_json(unit)) == unit
-    executor = SerialExecutor(lambda p, b: {"images": 4, "correct": b % 4}, lambda p, b: "hash", lambda: None)
+    outcome = Outcome({"images": 4, "correct": 3}, {"psnr": PSNR}, {"correct": np.array([True, True, False, True])})
+    executor = SerialExecutor(lambda p, b: outcome, lambda p, b: "hash", lambda: None)
     executor.submit(unit)
     parts = list(executor.finished())
     back = [part_from_json(unit, part_to_json(part)) for part in parts]
     assert [(p.point, p.crafted, p.processor, p.last) for p in back] == [
         (p.point, p.crafted, p.processor, p.last) for p in parts
     ]
-    assert [p.outcome.counts for p in back] == [{"images": 4, "correct": 3}] * 2
+    assert all(same_outcome(p.outcome, outcome) for p in back)
+    assert len(back) == 2

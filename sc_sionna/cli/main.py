@@ -13,6 +13,7 @@ from sc_sionna.cli.options import AllowPlugins, Dataset, Quiet, Weights
 from sc_sionna.cli.running import run_command, run_line
 from sc_sionna.cli.simulation import CONTEXT, run
 from sc_sionna.core.startup import start_backend
+from sc_sionna.core.terminal import one_line
 
 app = typer.Typer(
     help="Link-level simulation of robust semantic communications.",
@@ -175,6 +176,19 @@ def replay(
         return replay_record(record, max_images, data_dir, weights, quiet)
 
     run_command(run)
+
+
+@app.command()
+def merge(
+    stores: Annotated[
+        list[Path], typer.Argument(help="the stores of all shards, runs/NAME_shard1of2.sqlite and so on")
+    ],
+    into: Annotated[Path, typer.Option(help="the store to write: runs/NAME.sqlite, from which NAME goes on")],
+) -> None:
+    """Put the stores of shards together; the command without --shard then makes the record of them."""
+    from sc_sionna.sweep.merge import merge_stores
+
+    run_command(lambda: print(one_line(f"{merge_stores(stores, into)} batches: {into}")))
 
 
 @app.command()

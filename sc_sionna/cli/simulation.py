@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -21,9 +22,12 @@ from sc_sionna.core import plugins
 from sc_sionna.core.errors import UserError
 from sc_sionna.core.startup import start_backend
 from sc_sionna.core.terminal import one_line
+from sc_sionna.core.threads import limit_threads
 
 if TYPE_CHECKING:  # importing these starts the backend, which a command does when it runs
+    from sc_sionna.experiments.base import Experiment
     from sc_sionna.experiments.catalogue.entry import Entry, Options, Run
+    from sc_sionna.experiments.hands import Hands
     from sc_sionna.settings import Settings
 
 CONTEXT = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
@@ -42,6 +46,7 @@ class Request:
     fresh: bool
     dry_run: bool
     quiet: bool
+    work: Mapping[str, Any]  # workers, threads, cluster, gpus, shard
     words: tuple[str, ...]
 
 
@@ -66,6 +71,15 @@ def run(
         bool, typer.Option("--dry-run", help="say what would run and about how long; write nothing")
     ] = False,
     quiet: Quiet = False,
+    workers: Annotated[int, typer.Option(min=1, max=4096, help="processes that evaluate batches")] = 1,
+    threads: Annotated[int | None, typer.Option(min=1, max=1024, help="threads of each; default all cores")] = None,
+    cluster: Annotated[
+        str | None, typer.Option(metavar="auto|ADDRESS", help="workers on a Ray cluster; needs sc-sionna[ray]")
+    ] = None,
+    gpus: Annotated[float, typer.Option(min=0, max=64, help="GPUs of each worker on a cluster, a share too")] = 0.0,
+    shard: Annotated[
+        str | None, typer.Option(metavar="i/N", help="run one of N parts into a store of its own, see `merge`")
+    ] = None,
     allow_plugins: AllowPlugins = None,
     help_: Annotated[bool, typer.Option("--help", help="show this, and with NAME its own options")] = False,
 ) -> None:
@@ -78,13 +92,15 @@ def run(
     shared = {
         "dataset": dataset, "systems": systems, "max_images": max_images, "data_dir": data_dir, "weights": weights,
     }  # fmt: skip
+    work = {"workers": workers, "threads": threads, "cluster": cluster, "num_gpus": gpus, "shard": shard}
     changes, words = tuple(set_ or ()), tuple(context.args)
-    request = Request(name, shared, changes, quick, config, out, fresh, dry_run, quiet, words)
+    request = Request(name, shared, changes, quick, config, out, fresh, dry_run, quiet, work, words)
     run_command(lambda: run_request(request))
 
 
 def run_request(request: Request) -> int | None:
     """Run what was asked for; the exit code of the experiment's summary, if it has one."""
+    limit_threads(request.work["threads"])
     start_backend()
     from sc_sionna.experiments.base import run_and_save
     from sc_sionna.experiments.catalogue import find_entry, full_name
@@ -102,15 +118,41 @@ def run_request(request: Request) -> int | None:
         for name, experiment in experiments:
             print(describe_run(experiment, name, request.out))
         return None
+    hands = _hands(request)
+    if hands.shard is not None:
+        _run_shards(request, hands, experiments, options)
+        return None
     codes, records = [], []
     for name, experiment in experiments:
-        records.append(run_and_save(experiment, name, request.out, request.fresh, request.quiet))
+        workers = partial(hands.executor, experiment, options.data_dir, options.weights)
+        records.append(run_and_save(experiment, name, request.out, request.fresh, request.quiet, workers))
         codes.append(entry.summary(records[-1]))
     for notice in dict.fromkeys(options.notices):
         print(notice)
     if entry.together is not None and request.config is None:
         print(one_line(f"figure: {entry.together(options, records, request.out)}"))
     return max((code for code in codes if code is not None), default=None)
+
+
+def _hands(request: Request) -> Hands:
+    """Who evaluates what was asked for."""
+    from sc_sionna.experiments.hands import Hands, parse_shard
+
+    values = {name: value for name, value in request.work.items() if name != "threads"}
+    return Hands(**values | {"shard": None if values["shard"] is None else parse_shard(values["shard"])})
+
+
+def _run_shards(
+    request: Request, hands: Hands, experiments: Sequence[tuple[str, Experiment]], options: Options
+) -> None:
+    """Of every sweep the part that this command is to run."""
+    from sc_sionna.experiments.base import run_shard
+
+    assert hands.shard is not None
+    for name, experiment in experiments:
+        part, points = "{}_shard{}of{}".format(name, *hands.shard), hands.share(experiment.points())
+        workers = partial(hands.executor, experiment, options.data_dir, options.weights)
+        run_shard(experiment, part, points, request.out, request.fresh, request.quiet, workers)
 
 
 def _options(request: Request, entry: Entry) -> Options:

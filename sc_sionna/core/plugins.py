@@ -54,6 +54,11 @@ def name_of(value: Any) -> Any:
     return f"{value.__module__}:{value.__qualname__}"
 
 
+def allowed() -> list[str]:
+    """The modules that the user has named, for another process that works for them."""
+    return sorted(_allowed)
+
+
 def is_allowed(module: str) -> bool:
     """Whether the user has named a module, or one that it is below."""
     parts = module.split(".")

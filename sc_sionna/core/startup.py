@@ -11,6 +11,7 @@ from typing import IO, Any
 
 from sc_sionna.core.errors import UserError
 from sc_sionna.core.terminal import prepare_streams
+from sc_sionna.core.threads import thread_limit
 
 
 @contextmanager
@@ -108,5 +109,8 @@ def _import_keras() -> Any:
         if keras.backend.backend() == "tensorflow":
             import tensorflow as tf
 
+            if thread_limit() is not None:
+                tf.config.threading.set_intra_op_parallelism_threads(thread_limit())
+                tf.config.threading.set_inter_op_parallelism_threads(thread_limit())
             tf.zeros(1)  # the first operation logs the processor's features
     return keras

@@ -163,15 +163,16 @@ class AccuracyExperiment(Experiment):
         return Batch(images, labels, number, self.settings.seed)
 
     def evaluate(self, point: Point, batch: int) -> Outcome:
-        """As the base class; every network is built before, by :meth:`prepare`."""
+        """As the base class, with the task's scores and hits; every network is built before, by :meth:`prepare`."""
         scheme, images, interference = self._schemes[point.system], self.batch(batch), None
         if point.threat is not None:
             threat = self.threats[point.threat]
             images = replace(images, images=self.noise.images(scheme, threat, images), clean=images.images)
             interference = self.noise.interference(scheme, threat, images, point.snr_db)
         outputs = scheme.transmit(images, point.snr_db, interference)
-        scores = self.task.scores(outputs["predictions"], images.targets(self.task))
-        return Outcome(scheme.counts(images, outputs), scores)
+        answers, targets = outputs["predictions"], images.targets(self.task)
+        scores, hits = self.task.scores(answers, targets), self.task.hits(answers, targets)
+        return Outcome(scheme.counts(images, outputs), scores, hits)
 
     def forget(self) -> None:
         """Drop what schemes and noise keep of the batches so far."""

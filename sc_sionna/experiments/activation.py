@@ -10,7 +10,7 @@ against the scheme as it runs (masks unknown to the attacker), crafted for each 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
@@ -32,7 +32,7 @@ from sc_sionna.schemes import describe_scheme, load_scheme_codec
 from sc_sionna.semantic.codec import SemanticCodec, make_masking
 from sc_sionna.semantic.patches import patchify
 from sc_sionna.settings import LARGEST
-from sc_sionna.sweep import Point, Record, StopRule
+from sc_sionna.sweep import Outcome, Point, Record, StopRule
 from sc_sionna.sweep.metrics import ACCURACY
 
 NOISY = "semantic noise"
@@ -104,19 +104,21 @@ class ActivationExperiment(Experiment):
     def _pixels(self) -> np.ndarray:
         return to_float(self.images.pixels)
 
-    def evaluate(self, point: Point, batch: int) -> Mapping[str, int]:
+    def evaluate(self, point: Point, batch: int) -> Outcome:
         """Images that activate each feature, by the threshold of the clean images; there is one batch."""
         activation, predicted = self._clean_of(point.system)
         threshold = float(np.median(activation))
         if point.threat is not None:
             activation, predicted = self._activation(point.system, self._noisy(point.system))
         activated = (activation > threshold).sum(axis=0)
-        return {
+        correct = predicted == self.images.labels
+        counts = {
             "images": len(predicted),
-            "correct": int((predicted == self.images.labels).sum()),
+            "correct": int(correct.sum()),
             "magnitude_milli": round(MAGNITUDE * float(activation.sum(dtype=np.float64))),
             **{f"feature_{number:03d}": int(count) for number, count in enumerate(activated)},
         }
+        return Outcome(counts, hits={"correct": correct})
 
     def _noisy(self, name: str) -> np.ndarray:
         codec = self.codec(name)

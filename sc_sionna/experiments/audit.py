@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, get_args
@@ -24,8 +23,9 @@ from sc_sionna.experiments.base import Experiment
 from sc_sionna.figures.bars import plot_audit
 from sc_sionna.schemes import Batch, Scheme, describe_scheme, make_scheme
 from sc_sionna.schemes.jpeg_victim import Backward
-from sc_sionna.sweep import Point, PointRecord, Record
+from sc_sionna.sweep import Outcome, Point, PointRecord, Record
 from sc_sionna.sweep.metrics import ACCURACY, Counts
+from sc_sionna.sweep.per_image import pack
 from sc_sionna.tasks import make_task
 
 WORST = "worst case"
@@ -138,19 +138,15 @@ class AuditExperiment(Experiment):
 
     # ------------------------------------------------------------------ one batch of one point
 
-    def evaluate(self, point: Point, batch: int) -> Mapping[str, int]:
+    def evaluate(self, point: Point, batch: int) -> Outcome:
         """How many of the scoring draws of each attacked image are right."""
         rows = slice(batch * self.size, (batch + 1) * self.size)
         images, labels = self.images[rows], self.labels[rows]
         attacked = self._attacked(point.system, point.threat, images, labels, batch)
         right = self.score(self.scheme(point.system), attacked, labels, batch)
-        return {
-            "images": len(labels),
-            "correct": int(self.robust(right).sum()),
-            "draws": self.settings.scoring_draws * len(labels),
-            "draws_correct": int(right.sum()),
-            **{f"right_{batch * self.size + i:04d}": int(count) for i, count in enumerate(right)},
-        }
+        counts = self._summed(right)
+        counts |= {f"right_{batch * self.size + i:04d}": int(count) for i, count in enumerate(right)}
+        return Outcome(counts, hits={"correct": self.robust(right)})
 
     def score(self, scheme: Scheme, images: np.ndarray, labels: np.ndarray, number: int = 0) -> np.ndarray:
         """How many of the scoring draws are right, int ``[I]``: the real scheme, the same draws for every attack."""
@@ -228,6 +224,7 @@ class AuditExperiment(Experiment):
         return PointRecord(
             system=name, snr_db=self.settings.snr_db, threat=attack, metric=ACCURACY.name, value=ACCURACY.value(whole),
             ci95=ACCURACY.interval(whole), counts=whole, batches=self.max_batches, first_batch=first, stop="maximum",
+            outcomes={"correct": pack(self.robust(right))},
         )  # fmt: skip
 
     def _summed(self, right: np.ndarray) -> Counts:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,7 @@ from sc_sionna.sweep import (
     run_sweep,
     write_record,
 )
+from sc_sionna.sweep.executor import Executor
 from sc_sionna.sweep.metrics import Metric
 
 
@@ -106,28 +108,43 @@ class Experiment(ABC):
         """The job's settings as JSON, with the hashes of its inputs."""
         return {**self.settings.model_dump(mode="json"), "inputs": self.inputs()}
 
+    def run_settings(self) -> dict[str, Any]:
+        """Everything that the counts of a batch depend on, as JSON; known after ``prepare``.
+
+        The stop rule stays out: a store goes on under a longer one.
+        """
+        settings = {k: v for k, v in self.record_settings().items() if k != "stop"}
+        found: dict[str, Any] = json.loads(json.dumps({**settings, "made_with": self.made_with()}))
+        return found
+
 
 def run_experiment(
-    job: Experiment, store_path: Path, quiet: bool = False, stop: StopRule | None = None
+    job: Experiment,
+    store_path: Path,
+    quiet: bool = False,
+    stop: StopRule | None = None,
+    points: Sequence[Point] | None = None,
+    executor: Callable[[], Executor | None] = lambda: None,
 ) -> tuple[list[PointResult], float]:
-    """Run (or go on with) a job; its results and the seconds that this run of it took."""
+    """Run (or go on with) a job; its results and the seconds that this run of it took.
+
+    points : a part of the job's, by default all
+    executor : gives who evaluates the batches once the job is prepared, None for this process
+    """
     began = time.monotonic()
     job.prepare()  # resolves the plug-ins that the store is to know
     results = run_sweep(
-        job.points(),
+        job.points() if points is None else points,
         job.evaluate,
         store_path=store_path,
-        # the stop rule stays out: a store goes on under a longer one
-        run_settings={
-            **{k: v for k, v in job.record_settings().items() if k != "stop"},
-            "made_with": job.made_with(),
-        },
+        run_settings=job.run_settings(),
         stop=stop or job.settings.stop,
         metric=job.metric,
         max_batches=job.max_batches,
         progress=make_progress(quiet),
         crafted=job.crafted,
         forget=job.forget,
+        executor=executor(),
     )
     return results, time.monotonic() - began
 
@@ -155,15 +172,42 @@ def store_path(name: str, out: Path) -> Path:
     return (Path() if out == Path("results") else out) / "runs" / f"{name}.sqlite"
 
 
-def run_and_save(
-    job: Experiment, name: str, out: Path = Path("results"), fresh: bool = False, quiet: bool = False
-) -> Record:
-    """Run a job, write ``out/records/NAME.json`` and its figure, and print where they are."""
+def run_shard(
+    job: Experiment,
+    name: str,
+    points: Sequence[Point],
+    out: Path,
+    fresh: bool = False,
+    quiet: bool = False,
+    executor: Callable[[], Executor | None] = lambda: None,
+) -> Path:
+    """Run a part of a job's points and print where their store is; it makes no record."""
     job.prepare()
     store = store_path(name, out)
     if fresh:
         remove_store(store)
-    results, seconds = run_experiment(job, store, quiet)
+    run_experiment(job, store, quiet, points=points, executor=executor)
+    print(one_line(f"shard: {store}; put all of them together with `sc-sionna merge`"))
+    return store
+
+
+def run_and_save(
+    job: Experiment,
+    name: str,
+    out: Path = Path("results"),
+    fresh: bool = False,
+    quiet: bool = False,
+    executor: Callable[[], Executor | None] = lambda: None,
+) -> Record:
+    """Run a job, write ``out/records/NAME.json`` and its figure, and print where they are.
+
+    executor : as for :func:`run_experiment`
+    """
+    job.prepare()
+    store = store_path(name, out)
+    if fresh:
+        remove_store(store)
+    results, seconds = run_experiment(job, store, quiet, executor=executor)
     record = record_of(job, name, results, seconds)
     record_path, shown = out / "records" / f"{name}.json", out / job.shown_as.format(name=name)
     write_record(record_path, record)

@@ -8,7 +8,8 @@ from matplotlib.figure import Figure
 
 from sc_sionna.attacks.threats import paper_attack
 from sc_sionna.figures import style
-from sc_sionna.sweep.record import PointRecord, Record
+from sc_sionna.sweep.point_record import PointRecord
+from sc_sionna.sweep.record import Record
 
 BARS = ("clean", "Eq. (7)", "survives all attacks")
 

@@ -15,7 +15,8 @@ from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 from sc_sionna.core.errors import UserError
 from sc_sionna.figures import style
 from sc_sionna.sweep.metrics import ACCURACY, BIT_ERROR_RATE, BLOCK_ERROR_RATE, INDEX_ERROR_RATE, Metric
-from sc_sionna.sweep.record import PointRecord, Record
+from sc_sionna.sweep.point_record import PointRecord
+from sc_sionna.sweep.record import Record
 
 XOf = Callable[[Record, PointRecord], float | None]
 LabelOf = Callable[[Record, PointRecord], str]

@@ -13,7 +13,8 @@ from matplotlib.figure import Figure
 
 from sc_sionna.figures import style
 from sc_sionna.sweep.metrics import BLOCK_ERROR_RATE
-from sc_sionna.sweep.record import PointRecord, Record
+from sc_sionna.sweep.point_record import PointRecord
+from sc_sionna.sweep.record import Record
 
 DECODERS = ("layered", "sionna")
 TARGETS = (0.1, 0.01)

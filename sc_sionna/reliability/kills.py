@@ -30,7 +30,10 @@ PER_SWEEP = 8  # kills before a sweep is let through
 
 def as_json(results: list[PointResult]) -> list[list[object]]:
     """What is compared of two sweeps: a row per point, in the order of the points."""
-    return [[r.point.key, r.counts, r.scores["score"].model_dump(), r.batches, r.first_batch, r.stop] for r in results]
+    return [
+        [r.point.key, r.counts, r.scores["score"].model_dump(), dict(r.outcomes), r.batches, r.first_batch, r.stop]
+        for r in results
+    ]
 
 
 def kill_sweeps(count: int, random: np.random.Generator) -> tuple[Outcome, str]:

@@ -17,7 +17,7 @@ SETTINGS = {"kind": "reliability", "seed": 5}
 POINTS = [Point(name, snr_db, threat) for snr_db in (-3.0, 2.0) for name in ("a", "b") for threat in (None, "noise")]
 STOP = StopRule(half_width=0.03, errors=120, max_batches=8, min_batches=2)
 IMAGES = 40
-IN_VALUES = 0.5  # the share of the flips that hit the text of a row's counts or of its scores
+IN_VALUES = 0.5  # the share of the flips that hit the text of a row's counts, of its scores, or of its hits
 
 
 def evaluate(point: Point, batch: int) -> Measured:
@@ -25,7 +25,8 @@ def evaluate(point: Point, batch: int) -> Measured:
     random = rng.generator(5, "reliability", point.snr_db, batch)
     score = random.random(IMAGES)
     right = score < 0.6 + point.snr_db / 10
-    return Measured({"images": IMAGES, "correct": int(right.sum())}, {"score": score.astype(np.float32)})
+    counts = {"images": IMAGES, "correct": int(right.sum())}
+    return Measured(counts, {"score": score.astype(np.float32)}, {"correct": right})
 
 
 def run(store: Path, work: Callable[[Point, int], Measured] = evaluate) -> list[PointResult]:
@@ -37,20 +38,20 @@ def run(store: Path, work: Callable[[Point, int], Measured] = evaluate) -> list[
 
 
 def flip_bits(count: int, random: np.random.Generator, folder: Path) -> Outcome:
-    """Flip ``count`` single bits of a finished store, half of them in counts or scores, and go on with each copy."""
+    """Flip ``count`` single bits of a finished store, half of them in values, and go on with each copy."""
     path, outcome = folder / "s.sqlite", Outcome("stores, flipped bits")
     expected = run(path)
     whole = path.read_bytes()
-    values: list[list[int]] = [[], []]
-    for places, text, length in zip(values, (b'{"correct": ', b'{"score": "'), (2, 8 * IMAGES), strict=True):
+    values: list[list[int]] = [[], [], []]
+    texts = (b'{"correct": ', b'{"score": "', b'{"correct": "')
+    for places, text, length in zip(values, texts, (2, 8 * IMAGES, IMAGES // 4), strict=True):
         at = whole.find(text)
         while at >= 0:
             places += list(range(at + len(text), at + len(text) + length))
             at = whole.find(text, at + 1)
     for _ in range(count):
-        place = int(
-            random.choice(values[random.integers(2)]) if random.random() < IN_VALUES else random.integers(len(whole))
-        )
+        targets = values[random.integers(len(values))] if random.random() < IN_VALUES else np.arange(len(whole))
+        place = int(random.choice(targets))
         bit = int(random.integers(8))
         damaged = bytearray(whole)
         damaged[place] ^= 1 << bit

@@ -7,9 +7,10 @@ by side. None of them knows what a system is: a caller hands in ``evaluate(point
 
 from sc_sionna.sweep.compare import Comparison, compare, exactness
 from sc_sionna.sweep.engine import PointResult, run_sweep, stored_results
+from sc_sionna.sweep.point_record import PointRecord, point_records
 from sc_sionna.sweep.points import Point, StopRule
 from sc_sionna.sweep.progress import Progress, make_progress
-from sc_sionna.sweep.record import PointRecord, Record, make_record, point_records, read_record, write_record
+from sc_sionna.sweep.record import Record, make_record, read_record, write_record
 from sc_sionna.sweep.scores import MeanScore, Outcome, ScoreSummary
 from sc_sionna.sweep.store import Store, StoredBatch, remove_store
 

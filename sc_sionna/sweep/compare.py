@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sc_sionna.sweep.record import PointRecord, Record
+import numpy as np
+
+from sc_sionna.sweep.point_record import PointRecord
+from sc_sionna.sweep.record import Record
 
 Z_LIMIT = 4.0
 
@@ -15,7 +18,8 @@ class Comparison:
 
     z : of the difference of the two values. A replay repeats a part of the stored batches, so the two are positively
         correlated and z is smaller than for independent runs: the test is mild, ``exact`` is the sharp one
-    exact : whether the counts and scores of the batches that both have are equal; None where they are not the same batches
+    exact : whether the counts and scores of the batches that both have are equal, and the outcomes of the images that both
+        have one by one; None where they are not the same batches
     agree : |z| <= 4, and exactly equal where exact equality is due
     """
 
@@ -76,4 +80,11 @@ def _same_batches(a: PointRecord, b: PointRecord) -> bool | None:
     equal = (first_a, a.first_scores) == (first_b, b.first_scores)
     if a.batches == b.batches and a.counts and b.counts and a.counts.get(denominator) == b.counts.get(denominator):
         equal = equal and (a.counts, a.scores) == (b.counts, b.scores)
-    return equal
+    both = a.outcomes.keys() & b.outcomes.keys()  # a record made before there were any is compared by its counts
+    return equal and all(_same_images(a, b, name) for name in both)
+
+
+def _same_images(a: PointRecord, b: PointRecord, name: str) -> bool:
+    one, other = a.per_image(name), b.per_image(name)
+    images = min(len(one), len(other))
+    return np.array_equal(one[:images], other[:images])

@@ -8,7 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from sc_sionna.core.errors import UserError
+from sc_sionna.sweep.executor import Crafted, Evaluate, Executor, Part, SerialExecutor
+from sc_sionna.sweep.head import run_groups
 from sc_sionna.sweep.metrics import Counts, Metric, merge
+from sc_sionna.sweep.per_image import MOST_SCORES, Hits, pack, pack_scores
 from sc_sionna.sweep.points import Point, Stop, StopRule
 from sc_sionna.sweep.progress import Progress
 from sc_sionna.sweep.scores import Outcome, Scores, ScoreSummary, joined, same_outcome, summarised, to_outcome
@@ -24,6 +27,8 @@ class PointResult:
     stop : None if the point was not run, or not to its end
     processors : the classes of the processors that ran its batches
     scores, first_scores : summaries of the images' scores, of all batches and of batch 0; empty where a task has none
+    outcomes : what a record keeps image by image, written as :mod:`~sc_sionna.sweep.per_image` does: hits by the name of
+        their count, and the scores that are the metric, of up to ``MOST_SCORES`` images
     """
 
     point: Point
@@ -34,13 +39,10 @@ class PointResult:
     processors: tuple[str, ...] = ()
     scores: Mapping[str, ScoreSummary] = field(default_factory=dict)
     first_scores: Mapping[str, ScoreSummary] = field(default_factory=dict)
+    outcomes: Mapping[str, str] = field(default_factory=dict)
 
 
-Evaluate = Callable[[Point, int], Mapping[str, int] | Outcome]
-Crafted = Callable[[Point, int], str | None]
-
-
-class _Tally:
+class Tally:
     """The batches of one point in their order, up to the one at which the stop rule holds."""
 
     def __init__(self, point: Point, stop: StopRule, metric: Metric) -> None:
@@ -48,14 +50,17 @@ class _Tally:
         self.counts: Counts = {}
         self.first: Outcome | None = None
         self.scores: list[Scores] = []
+        self.hits: list[Hits] = []
         self.batches = 0
         self.stop: Stop | None = None
         self.processors: set[str] = set()
 
     def add(self, batch: Outcome, processor: str) -> None:
+        """Count the next batch, and ask the rule whether it was the last."""
         self.first = self.first or batch
         self.counts = merge(self.counts, batch.counts)
         self.scores.append(batch.scores)
+        self.hits.append(batch.hits)
         self.batches += 1
         self.processors.add(processor)
         self.stop = self.rule.verdict(self.batches, self._found(), self.metric)
@@ -71,11 +76,19 @@ class _Tally:
         return {**self.counts, **summarised(joined(self.scores))}
 
     def result(self) -> PointResult:
+        """What was counted so far."""
         processors = tuple(sorted(self.processors))
         if self.first is None:
             return PointResult(self.point, None, 0, None, self.stop, processors)
-        scores = summarised(joined(self.scores)), summarised(self.first.scores)
-        return PointResult(self.point, self.counts, self.batches, self.first.counts, self.stop, processors, *scores)
+        scores = joined(self.scores)
+        outcomes = {name: pack(which) for name, which in joined(self.hits).items()}
+        shown = scores.get(self.metric.name)
+        if shown is not None and len(shown) <= MOST_SCORES:
+            outcomes[self.metric.name] = pack_scores(shown)
+        return PointResult(
+            self.point, self.counts, self.batches, self.first.counts, self.stop, processors, summarised(scores),
+            summarised(self.first.scores), outcomes,
+        )  # fmt: skip
 
     def state(self) -> str:
         """The estimate so far, short: value ± half-width of the interval."""
@@ -112,6 +125,7 @@ def run_sweep(
     progress: Progress | None = None,
     crafted: Crafted = lambda point, batch: None,
     forget: Callable[[], None] = lambda: None,
+    executor: Executor | None = None,
 ) -> list[PointResult]:
     """Run every point until its stop rule holds; batches that the store holds already are not run again.
 
@@ -126,6 +140,8 @@ def run_sweep(
         where these agree with the stored ones, so that it never mixes what two processor classes make of one attack
     forget : called when no SNR of a system and threat needs the batch in hand any more; what ``evaluate`` keeps of a batch
         for its other SNRs is dropped there, so that memory does not grow with the data set
+    executor : who evaluates the batches; None for this process. The counts do not depend on it: batches are tallied in their
+        order, and those beyond a stop, which several workers may make, are stored and not counted
 
     Every batch is committed before the next one begins, so an error in ``evaluate``, an interruption or a kill loses
     nothing finished. Raises UserError for a point that occurs twice, a rule without maximum, and as :class:`Store`.
@@ -133,55 +149,25 @@ def run_sweep(
     stop.check(metric)
     rule = stop.at_most(max_batches)
     _check_distinct(points)
-    groups: dict[tuple[str, str | None], list[_Tally]] = {}
+    groups: dict[tuple[str, str | None], list[Tally]] = {}
     for point in points:
-        groups.setdefault(point.group, []).append(_Tally(point, rule, metric))
+        groups.setdefault(point.group, []).append(Tally(point, rule, metric))
     with Store(store_path, run_settings) as store, progress or Progress() as display:
         display.start(len(points))
-        same = _SameAttacks(store, points, evaluate, crafted)
-        for tallies in groups.values():
-            _run_group(tallies, evaluate, store, same, display, forget)
+        same = SameAttacks(store, points, metric, evaluate, crafted)
+        with executor or SerialExecutor(evaluate, crafted, forget) as workers:
+            run_groups(list(groups.values()), workers, store, same, display)
     results = {tally.point: tally.result() for tallies in groups.values() for tally in tallies}
     return [results[point] for point in points]
 
 
-def _run_group(
-    tallies: Sequence[_Tally],
-    evaluate: Evaluate,
-    store: Store,
-    same: _SameAttacks,
-    display: Progress,
-    forget: Callable[[], None],
-) -> None:
-    """The points of one system and threat, which differ in the SNR alone: batch by batch, each at all SNRs that need it."""
-    stored = {tally.point: store.batches(tally.point.key) for tally in tallies}
-    waiting = list(tallies)
-    while True:
-        for tally in waiting:
-            tally.add_stored(stored[tally.point])  # again, behind a gap that only rows removed by hand leave
-            if tally.stop is not None:
-                display.finish(str(tally.point), tally.summary())
-        waiting = [tally for tally in waiting if tally.stop is None]
-        if not waiting:
-            return
-        number = min(tally.batches for tally in waiting)
-        for tally in waiting:
-            if tally.batches != number:
-                continue
-            point = tally.point
-            same.check_before(point)
-            outcome = _checked(point, evaluate(point, number), tally.metric)
-            store.add(point.key, number, outcome, same.mark(point, number))
-            tally.add(outcome, store.processor)
-            display.batch(str(point), tally.batches, tally.rule.max_batches, tally.state())
-        forget()
-
-
-class _SameAttacks:
+class SameAttacks:
     """Lets a store go on only where this processor makes of every attack what the stored batches were made with."""
 
-    def __init__(self, store: Store, points: Sequence[Point], evaluate: Evaluate, crafted: Crafted) -> None:
-        self.store, self.evaluate, self.crafted = store, evaluate, crafted
+    def __init__(
+        self, store: Store, points: Sequence[Point], metric: Metric, evaluate: Evaluate, crafted: Crafted
+    ) -> None:
+        self.store, self.metric, self.evaluate, self.crafted = store, metric, evaluate, crafted
         by_key = {point.key: point for point in points}
         self._marks: dict[tuple[str, str | None, int], StoredBatch] = {}
         self._foreign: dict[tuple[str, str | None], tuple[Point, int, StoredBatch]] = {}
@@ -201,16 +187,23 @@ class _SameAttacks:
         first, number, row = other
         if row.crafted is None:  # no attack: the networks alone decide, so the counts must agree
             made = to_outcome(self.evaluate(first, number))
-            self._compare(first, number, row, same_outcome(made, row.outcome), "counts or scores")
+            self._compare(first, number, row, same_outcome(made, row.outcome), "counts, scores or hits")
         else:
             self._compare(first, number, row, self.crafted(first, number) == row.crafted, "crafted images")
 
-    def mark(self, point: Point, number: int) -> str | None:
-        """The hash to store with a batch that was just run; UserError where an earlier one of the same attack differs."""
-        mark = self.crafted(point, number)
-        known = self._marks.setdefault((*point.group, number), StoredBatch(Outcome({}), mark, self.store.processor))
-        self._compare(point, number, known, known.crafted == mark, "crafted images")
-        return mark
+    def checked(self, part: Part) -> StoredBatch:
+        """A batch that was just run, as it may be stored.
+
+        Raises
+        ------
+        UserError where an earlier one of the same attack differs; ValueError for an outcome that is impossible, a bug.
+        """
+        point, number = part.point, part.unit.number
+        outcome = _checked(point, part.outcome, self.metric)
+        row = StoredBatch(outcome, part.crafted, part.processor)
+        known = self._marks.setdefault((*point.group, number), StoredBatch(Outcome({}), part.crafted, part.processor))
+        self._compare(point, number, known, known.crafted == part.crafted, "crafted images")
+        return row
 
     def _compare(self, point: Point, number: int, row: StoredBatch, same: bool, what: str) -> None:
         if not same:
@@ -233,7 +226,7 @@ def stored_results(
     """What an unfinished sweep has so far, without running anything: points not begun have no counts and no stop."""
     rule = stop.at_most(max_batches)
     _check_distinct(points)
-    tallies = [_Tally(point, rule, metric) for point in points]
+    tallies = [Tally(point, rule, metric) for point in points]
     with Store(store_path, run_settings) as store:
         for tally in tallies:
             tally.add_stored(store.batches(tally.point.key))

@@ -1,4 +1,7 @@
-"""Real-valued scores, such as PSNR: one float32 per image is the state, means and intervals are derived from it."""
+"""What a batch gave: counts, whose hits are a bit per image, and real-valued scores such as PSNR, a float32 per image.
+
+Means and intervals are derived from them.
+"""
 
 from __future__ import annotations
 
@@ -12,22 +15,30 @@ from pydantic import BaseModel, ConfigDict, Field
 from scipy.special import stdtrit
 
 from sc_sionna.sweep.metrics import METRICS, Counts, Metric, to_counts
+from sc_sionna.sweep.per_image import Hits, check_hits, to_bytes, unpack, unpack_scores
 
 Scores = dict[str, np.ndarray]  # float32, one per image, by the name of the score
 
 
 class Outcome(NamedTuple):
-    """What a batch gave: integer counts, and by name the scores of its images, float32 ``[B]`` in the order of the batch."""
+    """What a batch gave.
+
+    counts : integers, the truth of every rate
+    scores : by name the scores of its images, float32 ``[B]`` in the order of the batch
+    hits : by the name of a count of images, such as ``correct``, which images it counted, bool ``[B]``. They let two systems
+        be compared image by image; a task that does not give them is compared by its counts
+    """
 
     counts: Counts
     scores: Scores = {}  # noqa: RUF012  a tuple's default, never changed
+    hits: Hits = {}  # noqa: RUF012
 
 
 def to_outcome(values: Mapping[str, int] | Outcome) -> Outcome:
-    """Counts and scores that may be kept.
+    """Counts, scores and hits that may be kept.
 
-    Raises ValueError as :func:`~sc_sionna.sweep.metrics.to_counts`, for scores that are not one number per image, and for
-    a score with the name of a count.
+    Raises ValueError as :func:`~sc_sionna.sweep.metrics.to_counts`, for scores that are not one number per image, for a
+    score with the name of a count, and for hits that are not one bit per image or not as many as their count.
     """
     found = values if isinstance(values, Outcome) else Outcome(dict(values))
     counts = to_counts(found.counts)
@@ -37,14 +48,18 @@ def to_outcome(values: Mapping[str, int] | Outcome) -> Outcome:
             raise ValueError(f"score {name!r}: a count or a rate has this name; choose another")
         if of_images.shape != (counts.get("images", 0),) or not np.isfinite(of_images).all():
             raise ValueError(f"score {name!r}: not one finite number for each of {counts.get('images', 0)} images")
-    return Outcome(counts, scores)
+    hits = {name: np.asarray(which) for name, which in found.hits.items()}
+    for name, which in hits.items():
+        check_hits(name, which, counts)
+    return Outcome(counts, scores, hits)
 
 
 def same_outcome(a: Outcome, b: Outcome) -> bool:
-    """Whether two outcomes are equal in every count and every bit of every score."""
-    if a.counts != b.counts or a.scores.keys() != b.scores.keys():
+    """Whether two outcomes are equal in every count, every bit of every score, and every hit."""
+    if a.counts != b.counts or a.scores.keys() != b.scores.keys() or a.hits.keys() != b.hits.keys():
         return False
-    return all(to_bytes(values) == to_bytes(b.scores[name]) for name, values in a.scores.items())
+    same = all(to_bytes(values) == to_bytes(b.scores[name]) for name, values in a.scores.items())
+    return same and all(np.array_equal(which, b.hits[name]) for name, which in a.hits.items())
 
 
 class ScoreSummary(BaseModel):
@@ -61,10 +76,10 @@ class ScoreSummary(BaseModel):
 
 
 def joined(parts: Sequence[Scores]) -> Scores:
-    """The scores of several batches one after the other; ValueError where one lacks a score that another has."""
+    """The scores, or hits, of several batches one after the other; ValueError where one lacks a name that another has."""
     names = dict.fromkeys(name for part in parts for name in part)
     if any(part.keys() != names.keys() for part in parts):
-        raise ValueError(f"scores {', '.join(names)}: not all batches have them")
+        raise ValueError(f"{', '.join(names)}: not all batches have them, image by image")
     return {name: np.concatenate([part[name] for part in parts]) for name in names}
 
 
@@ -80,17 +95,27 @@ def summarised(scores: Scores) -> dict[str, ScoreSummary]:
     return found
 
 
-def to_bytes(values: np.ndarray) -> bytes:
-    """Scores as they are stored: float32, least significant byte first, whatever the machine."""
-    return values.astype("<f4").tobytes()
+def check_outcome(
+    name: str, text: str, counts: Sequence[Counts | None], scores: Sequence[Mapping[str, ScoreSummary]]
+) -> None:
+    """ValueError unless a point's stored outcomes of its images are those that its counts or scores sum up.
 
-
-def from_bytes(raw: bytes) -> np.ndarray:
-    """Scores of :func:`to_bytes`; ValueError where a number is cut or not finite."""
-    values = np.frombuffer(raw, "<f4").astype(np.float32)
-    if not np.isfinite(values).all():
-        raise ValueError("a score is not finite")
-    return values
+    name : of a count, which the bits of the images must add up to, or of a score, whose SHA-256 must be theirs
+    counts, scores : of all images, and of those of the first batch, which come first
+    """
+    images = (counts[0] or {}).get("images", 0)
+    if all(name in of_part for of_part in scores):
+        values = unpack_scores(text)
+        parts = [(hashlib.sha256(to_bytes(values[: s[name].images])).hexdigest(), s[name].sha256) for s in scores]
+        if len(values) != images or any(actual != stated for actual, stated in parts):
+            raise ValueError(f"outcomes of {name!r}: not the scores that are summed up")
+    elif name in (counts[0] or {}):
+        hits = unpack(text, images)
+        for part in counts:
+            if part is not None:
+                check_hits(name, hits[: part.get("images", 0)], part)
+    else:
+        raise ValueError(f"outcomes of {name!r}: neither a count nor a score of the point")
 
 
 class MeanScore(Metric):

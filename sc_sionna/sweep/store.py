@@ -12,6 +12,7 @@ import json
 import os
 import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,10 +21,11 @@ from sc_sionna.core import strict_json
 from sc_sionna.core.errors import UserError
 from sc_sionna.core.lock import ProcessLock
 from sc_sionna.settings import settings_hash
+from sc_sionna.sweep.per_image import pack, pack_scores, unpack, unpack_scores
 from sc_sionna.sweep.provenance import processor_class
-from sc_sionna.sweep.scores import Outcome, from_bytes, to_bytes, to_outcome
+from sc_sionna.sweep.scores import Outcome, to_outcome
 
-SCHEMA = 3
+SCHEMA = 4
 APPLICATION_ID = 0x5C510AA  # in the file's header: tells a store from any other SQLite database
 REMEDY = "say --fresh to forget it, or choose another --out"
 
@@ -32,8 +34,8 @@ PRAGMA application_id = {APPLICATION_ID};
 PRAGMA user_version = {SCHEMA};
 CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE batches (
-    point TEXT, batch INTEGER, counts TEXT NOT NULL, scores TEXT NOT NULL, crafted TEXT, processor TEXT NOT NULL,
-    sha256 TEXT NOT NULL, PRIMARY KEY (point, batch)
+    point TEXT, batch INTEGER, counts TEXT NOT NULL, scores TEXT NOT NULL, hits TEXT NOT NULL, crafted TEXT,
+    processor TEXT NOT NULL, sha256 TEXT NOT NULL, PRIMARY KEY (point, batch)
 ) WITHOUT ROWID;
 """
 
@@ -42,7 +44,7 @@ CREATE TABLE batches (
 class StoredBatch:
     """A finished batch.
 
-    outcome : its counts, and the scores of its images where the task has any
+    outcome : its counts, and of each image the scores and the hits where the task has any
     crafted : SHA-256 of the images or signals that an attack made for it; None without an attack
     processor : the class of the processor that ran it (:func:`sc_sionna.sweep.provenance.processor_class`)
     """
@@ -121,7 +123,7 @@ class Store:
         except (OSError, sqlite3.Error, KeyError, ValueError, TypeError) as error:
             raise UserError(f"{self.path}: not a store, or a damaged one ({error}); {REMEDY}") from None
         if stored_hash != self.hash:
-            name, old, new = _first_difference(stored, json.loads(json.dumps(self.run_settings)))
+            name, old, new = first_difference(stored, json.loads(json.dumps(self.run_settings)))
             raise UserError(
                 f"{self.path}: holds a sweep with other settings (hash {stored_hash[:12]}, now {self.hash[:12]}; "
                 f"{name} was {old}, now {new}); {REMEDY}"
@@ -151,13 +153,21 @@ class Store:
         """Of the columns before it, in their order, for this store's settings."""
         return hashlib.sha256(json.dumps([self.hash, *row]).encode()).hexdigest()
 
-    def add(self, point: str, batch: int, outcome: Outcome, crafted: str | None = None) -> None:
-        """Commit one finished batch; UserError where the store cannot be written, is damaged, or holds the batch already."""
-        scores = {name: to_bytes(values).hex() for name, values in outcome.scores.items()}
-        texts = (json.dumps(part, sort_keys=True) for part in (outcome.counts, scores))
-        row = (point, batch, *texts, crafted, self.processor)
+    def add(
+        self, point: str, batch: int, outcome: Outcome, crafted: str | None = None, processor: str | None = None
+    ) -> None:
+        """Commit one finished batch; UserError where the store cannot be written, is damaged, or holds the batch already.
+
+        processor : the class of the processor that ran it; None for that of this process
+        """
+        scores = {name: pack_scores(values) for name, values in outcome.scores.items()}
+        hits = {name: pack(which) for name, which in outcome.hits.items()}
+        texts = (json.dumps(part, sort_keys=True) for part in (outcome.counts, scores, hits))
+        row = (point, batch, *texts, crafted, processor or self.processor)
         try:
-            self._connection().execute("INSERT INTO batches VALUES (?, ?, ?, ?, ?, ?, ?)", (*row, self._row_hash(*row)))
+            self._connection().execute(
+                "INSERT INTO batches VALUES (?, ?, ?, ?, ?, ?, ?, ?)", (*row, self._row_hash(*row))
+            )
         except sqlite3.OperationalError as error:
             raise UserError(
                 f"{self.path}: cannot be written ({error}); free space and run the same command again, "
@@ -169,16 +179,14 @@ class Store:
     def rows(self, point: str | None = None) -> Iterator[tuple[str, int, StoredBatch]]:
         """Key of the point, number and content of every batch, or of those of one point; UserError at a damaged one."""
         try:
-            query = "SELECT point, batch, counts, scores, crafted, processor, sha256 FROM batches"
+            query = "SELECT point, batch, counts, scores, hits, crafted, processor, sha256 FROM batches"
             where = ("", ()) if point is None else (" WHERE point = ?", (point,))
             for *row, stated in self._connection().execute(query + where[0], where[1]).fetchall():
-                key, batch, counts, scores, crafted, processor = row
+                key, batch, *texts, crafted, processor = row
                 if self._row_hash(*row) != stated:
                     raise ValueError(f"batch {batch} is not what was written")
-                of_images = {n: from_bytes(bytes.fromhex(text)) for n, text in strict_json.loads(scores).items()}
-                outcome = to_outcome(Outcome(strict_json.loads(counts), of_images))
-                yield key, batch, StoredBatch(outcome, crafted, processor)
-        except (sqlite3.Error, ValueError, TypeError, AttributeError, UnicodeDecodeError) as error:
+                yield key, batch, StoredBatch(_outcome(*texts), crafted, processor)
+        except (sqlite3.Error, ValueError, TypeError, KeyError, AttributeError, UnicodeDecodeError) as error:
             if self._db is None:
                 raise
             raise UserError(f"{self.path}: damaged ({error}); {REMEDY}") from None
@@ -186,6 +194,26 @@ class Store:
     def batches(self, point: str) -> dict[int, StoredBatch]:
         """Stored batches of a point by number."""
         return {batch: row for _, batch, row in self.rows(point)}
+
+
+def settings_of(path: Path) -> dict[str, Any]:
+    """The settings that a store was made with; UserError for a file that is no store, or a damaged one."""
+    try:
+        with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)) as db:
+            if db.execute("PRAGMA application_id").fetchone()[0] != APPLICATION_ID:
+                raise sqlite3.DatabaseError("another program's database")
+            text = db.execute("SELECT value FROM meta WHERE name = 'settings'").fetchone()[0]
+        found: dict[str, Any] = strict_json.loads(text)
+    except (OSError, sqlite3.Error, ValueError, TypeError) as error:
+        raise UserError(f"{path}: not a store, or a damaged one ({error}); name the store of a sweep") from None
+    return found
+
+
+def _outcome(*texts: str) -> Outcome:
+    """The outcome of a row's counts, scores and hits; ValueError where the bits of hits do not add up to their count."""
+    counts, scores, hits = map(strict_json.loads, texts)
+    of_images = {name: unpack_scores(text) for name, text in scores.items()}
+    return to_outcome(Outcome(counts, of_images, {name: unpack(text, counts["images"]) for name, text in hits.items()}))
 
 
 def _lock(path: Path) -> ProcessLock:
@@ -210,7 +238,7 @@ def remove_store(path: Path) -> None:
         lock.release()
 
 
-def _first_difference(old: Any, new: Any, name: str = "") -> tuple[str, str, str]:
+def first_difference(old: Any, new: Any, name: str = "") -> tuple[str, str, str]:
     """Name of the first setting that differs, with both values as JSON."""
     if isinstance(old, dict) and isinstance(new, dict):
         for key in sorted(set(old) | set(new)):
@@ -218,7 +246,7 @@ def _first_difference(old: Any, new: Any, name: str = "") -> tuple[str, str, str
             if key not in old or key not in new:
                 return path, *(_short(x[key]) if key in x else "absent" for x in (old, new))  # type: ignore[return-value]
             if old[key] != new[key]:
-                return _first_difference(old[key], new[key], path)
+                return first_difference(old[key], new[key], path)
     return name or "a setting", _short(old), _short(new)
 
 

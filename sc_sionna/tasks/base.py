@@ -14,6 +14,7 @@ from sc_sionna.core.errors import UserError
 from sc_sionna.core.tensor import Tensor
 from sc_sionna.settings import CodecSettings
 from sc_sionna.sweep.metrics import Counts, Metric
+from sc_sionna.sweep.per_image import Hits
 
 
 @dataclass(frozen=True)
@@ -137,9 +138,17 @@ class Task(ABC):
     def counts(self, predictions: np.ndarray, targets: np.ndarray) -> Counts:
         """Integers of a batch of a sweep, which add over batches: ``images``, and those of ``metric``.
 
-        By default the images alone.
+        By default the images, and how many are in each of the :meth:`hits`.
         """
-        return {"images": len(targets)}
+        return {"images": len(targets)} | {name: int(x.sum()) for name, x in self.hits(predictions, targets).items()}
+
+    def hits(self, predictions: np.ndarray, targets: np.ndarray) -> Hits:
+        """Which images a count of :meth:`counts` is of, bool ``[B]`` by the name of the count; by default none.
+
+        They are stored image by image, so that differences between schemes are judged on pairs of the same image. A task
+        that counts without them is compared by its counts.
+        """
+        return {}
 
     def scores(self, predictions: np.ndarray, targets: np.ndarray) -> dict[str, np.ndarray]:
         """Real-valued scores of a batch of a sweep by their names, one float32 per image ``[B]``; by default none.

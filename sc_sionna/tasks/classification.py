@@ -10,7 +10,8 @@ from keras import layers, ops
 
 from sc_sionna.core.tensor import Tensor
 from sc_sionna.settings import CodecSettings
-from sc_sionna.sweep.metrics import ACCURACY, Counts
+from sc_sionna.sweep.metrics import ACCURACY
+from sc_sionna.sweep.per_image import Hits
 from sc_sionna.tasks.base import NoiseLoss, Task, need
 
 
@@ -100,6 +101,6 @@ class Classification(Task):
         """1 where the class is right, else 0."""
         return (predictions == targets).astype(np.float32)
 
-    def counts(self, predictions: np.ndarray, targets: np.ndarray) -> Counts:
-        """``images`` and how many are ``correct``."""
-        return {"images": len(targets), "correct": int((predictions == targets).sum())}
+    def hits(self, predictions: np.ndarray, targets: np.ndarray) -> Hits:
+        """The ``correct`` ones, which :meth:`counts` counts."""
+        return {"correct": predictions == targets}

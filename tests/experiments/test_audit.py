@@ -83,6 +83,9 @@ def test_the_worst_case_is_over_attacks_image_by_image(tiny_weights: Path) -> No
     # of three draws two must be right: images 0, 2 and 5 survive both
     assert found[WORST] == {"images": 6, "correct": 3, "draws": 18, "draws_correct": 3 + 0 + 2 + 1 + 0 + 2}
     assert found["square"] == {"images": 6, "correct": 4, "draws": 18, "draws_correct": 11}
+    hits = {p.threat: p.per_image("correct").tolist() for p in experiment.point_records()}
+    assert hits[WORST] == [True, False, True, False, False, True]
+    assert hits["square"] == [True, False, True, False, True, True]
 
 
 def test_a_killed_audit_goes_on_within_a_scheme_and_replays(

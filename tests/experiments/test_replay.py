@@ -18,6 +18,7 @@ from sc_sionna.semantic.weights import PACKAGED
 from sc_sionna.settings import LinkSettings
 from sc_sionna.sweep import StopRule, read_record
 from sc_sionna.sweep.metrics import BLOCK_ERROR_RATE
+from sc_sionna.sweep.per_image import pack
 from sc_sionna.sweep.record import content_hash
 
 LINK = LinkSettings(num_streams=2)
@@ -60,6 +61,20 @@ def test_the_same_batches_are_exactly_equal(
         assert "DI" not in printed  # neither DIFFER nor DISAGREES
         assert "4 of 4 points agree" in printed
     assert sorted(p for p in tmp_path.rglob("*")) == before  # it writes nothing beside the record
+
+    def other_images(content: dict) -> None:
+        """As many right answers, to other images, in batches that a replay of the first alone would not see."""
+        record = read_record(path)
+        for stored, point in zip(content["points"], record.points, strict=True):
+            hits = point.per_image("correct")
+            hits[16:] = hits[16:][::-1]
+            stored["outcomes"]["correct"] = pack(hits)
+
+    other = rewrite(path, other_images, tmp_path / "records" / "other.json")
+    capsys.readouterr()
+    assert replay_record(other, 16, quiet=True) == 0
+    assert replay_record(other, 1000, quiet=True) == 1
+    assert "DIFFER  DISAGREES" in capsys.readouterr().out
 
 
 def test_a_job_of_a_record_is_the_job_that_made_it(compiled_systems, rates: Path) -> None:

@@ -93,7 +93,7 @@ def test_scores_are_exact_through_store_and_record(tmp_path: Path) -> None:
 
 def test_a_score_that_differs_in_its_last_bit_is_seen(tmp_path: Path) -> None:
     def last_bit(point: Point, batch: int) -> Outcome:
-        counts, scores = evaluate(point, batch)
+        counts, scores, _ = evaluate(point, batch)
         scores["psnr_db"][7] = np.nextafter(scores["psnr_db"][7], np.float32(100))
         return Outcome(counts, scores)
 

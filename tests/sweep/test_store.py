@@ -167,10 +167,10 @@ def test_damaged_counts_are_refused(tmp_path: Path) -> None:
         remove_store(path)
         Store(path, SETTINGS).close()
         db = sqlite3.connect(path)
-        row = (POINTS[0].key, 0, counts, "{}", None, "this one")
+        row = (POINTS[0].key, 0, counts, "{}", "{}", None, "this one")
         with Store(path, SETTINGS) as store:
             stated = store._row_hash(*row)  # right: the content alone is impossible
-        db.execute("INSERT INTO batches VALUES (?, ?, ?, ?, ?, ?, ?)", (*row, stated))
+        db.execute("INSERT INTO batches VALUES (?, ?, ?, ?, ?, ?, ?, ?)", (*row, stated))
         db.commit()
         db.close()
         assert "damaged" in refused(path)
@@ -181,7 +181,7 @@ def test_another_store_version_is_refused(tmp_path: Path) -> None:
     db = sqlite3.connect(tmp_path / "s.sqlite")
     db.execute("PRAGMA user_version = 99")
     db.close()
-    assert "store version 99, this program reads 3" in refused(tmp_path / "s.sqlite")
+    assert "store version 99, this program reads 4" in refused(tmp_path / "s.sqlite")
 
 
 def test_a_folder_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
@@ -233,7 +233,7 @@ def test_a_store_of_the_first_version_is_refused_in_one_line(tmp_path: Path) -> 
         "CREATE TABLE batches (point TEXT, batch INTEGER, counts TEXT NOT NULL, PRIMARY KEY (point, batch)) WITHOUT ROWID"
     )
     db.close()
-    assert "store version 1, this program reads 3; say --fresh" in refused(tmp_path / "s.sqlite")
+    assert "store version 1, this program reads 4; say --fresh" in refused(tmp_path / "s.sqlite")
 
 
 @pytest.mark.parametrize(
@@ -265,14 +265,14 @@ def as_foreign(path: Path, processor: str = "another class") -> None:
     """Make every row of a store one of another processor class, with the hash that goes with it."""
     with Store(path, SETTINGS) as store:
         rows = [
-            (key, number, json.dumps(row.outcome.counts, sort_keys=True), "{}", row.crafted, processor)
+            (key, number, json.dumps(row.outcome.counts, sort_keys=True), "{}", "{}", row.crafted, processor)
             for key, number, row in store.rows()
         ]
         stated = [store._row_hash(*row) for row in rows]
     db = sqlite3.connect(path, isolation_level=None)
     db.execute("DELETE FROM batches")
     db.executemany(
-        "INSERT INTO batches VALUES (?, ?, ?, ?, ?, ?, ?)", [(*r, s) for r, s in zip(rows, stated, strict=True)]
+        "INSERT INTO batches VALUES (?, ?, ?, ?, ?, ?, ?, ?)", [(*r, s) for r, s in zip(rows, stated, strict=True)]
     )
     db.close()
 
@@ -309,7 +309,7 @@ def test_another_processor_class_goes_on_without_an_attack_only_with_the_same_co
         counts = evaluate(point, batch)
         return {**counts, "correct": counts["correct"] - 1}
 
-    with pytest.raises(UserError, match="whose counts or scores differ"):
+    with pytest.raises(UserError, match="whose counts, scores or hits differ"):
         sweep(path, POINTS, evaluate=rounds_differently)
     assert as_json(sweep(path, POINTS)) == as_json(sweep(tmp_path / "whole.sqlite"))
 

@@ -19,6 +19,7 @@ from sionna.phy import Block
 from sionna.phy.fec.ldpc import LDPC5GEncoder
 
 from sc_sionna.core.errors import UserError
+from sc_sionna.core.threads import available_threads
 from sc_sionna.phy.ldpc.kernels import Scratch, decode_frames_kernel
 from sc_sionna.phy.ldpc.simd import LANES, MAX_DEGREE
 
@@ -146,8 +147,7 @@ class LayeredLDPCDecoder(Block):
             raise UserError(f"num_threads = {num_threads}: at least 1; leave it out to use all cores")
         self.encoder = encoder
         self.num_iter = int(num_iter)
-        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-        self.num_threads = num_threads or cores
+        self.num_threads = num_threads or available_threads()
         self._hard_out, self._early_stop = hard_out, early_stop
         self.graph = CodeGraph(encoder)
         blocks = -(-self.graph.n // LANES)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -10,12 +11,25 @@ from matplotlib.figure import Figure
 
 from sc_sionna.core.errors import UserError
 from sc_sionna.figures import style
-from sc_sionna.sweep.metrics import ACCURACY, difference_interval
+from sc_sionna.sweep import paired
+from sc_sionna.sweep.paired import Basis, Spread, difference_of, over_seeds
+from sc_sionna.sweep.point_record import PointRecord
 from sc_sionna.sweep.record import Record
+
+SEED = re.compile(r"@seed[0-9]+$")  # ends the name of a scheme whose training was repeated with another seed
+# What the intervals of a table or figure are, by what the record keeps
+INTERVALS: dict[Basis, str] = {
+    "paired": "paired intervals: the same images, at equal SNR the same fading and noise",
+    "independent": "intervals for independent samples, as a rule too wide: the record keeps no outcome of each image",
+}
 
 
 class Difference(NamedTuple):
-    """One part at one SNR: accuracy with it minus accuracy without it, as a share, with the ends of its interval."""
+    """One part at one SNR: accuracy with it minus accuracy without it, as a share, with the ends of its interval.
+
+    basis : whether the images were paired
+    spread : of the same difference over training seeds; None where the record has one training of each scheme
+    """
 
     part: str
     snr_db: float
@@ -23,23 +37,58 @@ class Difference(NamedTuple):
     value: float
     low: float
     high: float
+    basis: Basis
+    spread: Spread | None = None
 
 
 def differences(record: Record) -> Iterator[Difference]:
-    """In the order of ``notes["pairs"]``: part to [system with it, system without it]; those that ran are compared."""
+    """In the order of ``notes["pairs"]``: part to [system with it, system without it]; those that ran are compared.
+
+    Where the record also has both systems as ``NAME@seedN``, trained anew with other seeds, their differences spread.
+    """
     pairs = record.notes.get("pairs")
     if not pairs:
         raise UserError(f"record {record.name!r}: no 'pairs' in its notes; name a record of sims/ablation.py")
-    counts = {(p.system, p.snr_db, p.threat): p.counts for p in record.points if p.counts is not None}
-    places = dict.fromkeys((snr_db, threat) for _, snr_db, threat in counts)
-    for part, (with_it, without) in pairs.items():
-        for snr_db, threat in places:
-            both = [counts.get((system, snr_db, threat)) for system in (with_it, without)]
-            if both[0] is None or both[1] is None:
+    points = {(p.system, p.snr_db, p.threat): p for p in record.points if p.counts is not None}
+    seeds = sorted({match[0] for system, *_ in points if (match := SEED.search(system))})
+    places = dict.fromkeys((snr_db, threat) for _, snr_db, threat in points)
+
+    def found_with(seed: str, pair: tuple[str, str], place: tuple[float, str | None]) -> paired.Difference | None:
+        first, second = (points.get((system + seed, *place)) for system in pair)
+        return None if first is None or second is None else difference_of(first, second)
+
+    for part, pair in pairs.items():
+        for place in places:
+            found = found_with("", pair, place)
+            if found is None:
                 continue
-            found = difference_interval(ACCURACY, both[0], both[1])
-            if found is not None:
-                yield Difference(part, snr_db, threat, *found)
+            others = [other.value for seed in seeds if (other := found_with(seed, pair, place)) is not None]
+            spread = over_seeds([found.value, *others]) if others else None
+            yield Difference(part, *place, *found[:3], found.basis, spread)
+
+
+def basis_note(bases: Iterable[Basis]) -> str:
+    """What intervals are meant, for a caption; both kinds where a record has both."""
+    return "; ".join(INTERVALS[basis] for basis in sorted(set(bases), reverse=True))
+
+
+def from_reference(record: Record, threat: str | None = None) -> tuple[str, dict[float, dict[str, paired.Difference]]]:
+    """Of every SNR each system minus a reference: the class sent alone (``label-ldpc``), else the best system there.
+
+    The reference's words, and by SNR and system the differences; the reference itself has none.
+    """
+    by_snr: dict[float, dict[str, PointRecord]] = {}
+    for point in record.points:
+        if point.threat == threat and point.value is not None:
+            by_snr.setdefault(point.snr_db, {})[point.system] = point
+    label = next((p.system for p in record.points if p.system.partition("[")[0] == "label-ldpc"), None)
+    found: dict[float, dict[str, paired.Difference]] = {}
+    for snr_db, points in by_snr.items():
+        name = label or max(points, key=lambda system: points[system].value or 0.0)
+        if name in points:
+            others = {s: difference_of(p, points[name]) for s, p in points.items() if s != name}
+            found[snr_db] = {system: d for system, d in others.items() if d is not None}
+    return label or "the best at that SNR", found
 
 
 def plot_differences(record: Record, path: Path, title: str | None = None) -> None:
@@ -66,7 +115,10 @@ def plot_differences(record: Record, path: Path, title: str | None = None) -> No
         panels[0].set_yticks(range(len(parts)), parts)
         panels[0].invert_yaxis()
         handles, labels = panels[0].get_legend_handles_labels()
-        figure.legend(handles, labels, loc="outside lower center", ncols=len(threats))
+        note = f"Bars: 95 % {basis_note(d.basis for d in found)}"
+        figure.legend(
+            handles, labels, loc="outside lower center", ncols=len(threats), title=note, title_fontsize="small"
+        )
         if title:
             figure.suptitle(title, fontsize="large")
         style.save(figure, path)

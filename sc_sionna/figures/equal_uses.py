@@ -14,6 +14,7 @@ from sc_sionna.figures import style
 from sc_sionna.figures.curves import AXES, metric_of, series_of
 from sc_sionna.sweep.record import Record
 
+SAME = "Bars: 95 % intervals; all schemes saw the same images, and at an SNR the same fading and noise"
 ADAPTIVE, COMPARED = "every scheme, adaptive link", "adaptive (solid), fixed modes (dotted), bound (dashed)"
 
 
@@ -62,7 +63,7 @@ def plot_equal_uses(records: Sequence[Record], path: Path, title: str) -> None:
             axes.set_xlabel("SNR (dB)")
             axes.set_ylim(-2, 102)
         left.set_ylabel(label)
-        style.finish_figure(figure, [left, right], title, "Bars: 95 % intervals")
+        style.finish_figure(figure, [left, right], title, SAME)
         style.save(figure, path)
 
 

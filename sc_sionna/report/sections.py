@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from sc_sionna.report.studies import audit, parts, similarity, spread
-from sc_sionna.report.tables import accuracy_tables, by_threat, by_uses, link_tables, mode_tables, over_the_air
+from sc_sionna.report.tables import accuracy_tables, by_threat, by_uses, contest, link_tables, mode_tables, over_the_air
 from sc_sionna.sweep import Record
 
 # record → (title, what the paper claims, its tables)
@@ -35,7 +35,7 @@ SECTIONS: dict[str, tuple[str, str, Callable[[Record], list[str]]]] = {
     "equal_uses_32_adaptive_digits": (
         "Equal channel uses on a link that adapts its rate",
         "None; the paper compares schemes that take between 24 and 585 uses an image, all in one fixed mode.",
-        accuracy_tables,
+        contest,
     ),
     "ber_vs_snr": (
         "Error rates of the link",

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from sc_sionna.figures.decoders import gaps, public_rates
-from sc_sionna.figures.differences import differences
+from sc_sionna.figures.differences import basis_note, differences
 from sc_sionna.figures.maps import frequencies, similarity_numbers, uniformity
-from sc_sionna.report.tables import percent, threats_of
+from sc_sionna.report.tables import change, percent, threats_of
 from sc_sionna.sweep import Record
+from sc_sionna.sweep.paired import Spread
 
 
 def spread(record: Record) -> list[str]:
@@ -55,10 +56,11 @@ def parts(record: Record) -> list[str]:
     for part, (with_it, without) in record.notes["pairs"].items():
         by_place = {(d.snr_db, d.threat): d for d in found if d.part == part}
         cells = [
-            f"{100 * d.value:+.1f} [{100 * d.low:+.1f}, {100 * d.high:+.1f}]" if d is not None else "–"
+            "–" if d is None else change(d.value, d.low, d.high) + seeds(d.spread)
             for d in (by_place.get(place) for place in places)
         ]
         lines.append(f"| {part} | {with_it} | {without} | " + " | ".join(cells) + " |")
+    lines += ["", f"Differences in points, with 95 % {basis_note(d.basis for d in found)}."]
     lines += [
         "",
         "Accuracy in %, and per image the source bits, the bits of side information (taken as error-free), and the channel "
@@ -76,6 +78,13 @@ def parts(record: Record) -> list[str]:
         shown = f"{source} | {budget['side_bits']:.1f} | {budget['channel_uses']:g}"
         lines.append(f"| {system} | " + " | ".join(cells) + f" | {shown} |")
     return lines
+
+
+def seeds(spread: Spread | None) -> str:
+    """The mean and standard deviation over training seeds, in points, to stand beside an interval over images."""
+    if spread is None:
+        return ""
+    return f"; {spread.seeds} seeds: {100 * spread.mean:+.1f} ± {100 * spread.deviation:.1f}"
 
 
 def audit(record: Record) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from sc_sionna.figures.differences import basis_note, from_reference
 from sc_sionna.figures.half_power import half_powers, panels, shown
 from sc_sionna.figures.modes import TARGETS, best_bits, rates_by_mode
 from sc_sionna.sweep import PointRecord, Record
@@ -13,6 +14,11 @@ def percent(point: PointRecord | None) -> str:
     if point is None or point.value is None or point.ci95 is None:
         return "–"
     return f"{100 * point.value:.1f} [{100 * point.ci95[0]:.1f}, {100 * point.ci95[1]:.1f}]"
+
+
+def change(value: float, low: float, high: float) -> str:
+    """A difference with its interval, in points."""
+    return f"{100 * value:+.1f} [{100 * low:+.1f}, {100 * high:+.1f}]"
 
 
 def value_at(record: Record, system: str, snr_db: float, threat: str | None = None) -> float | None:
@@ -83,6 +89,21 @@ def accuracy_tables(record: Record) -> list[str]:
         error_free = record.notes.get("error_free_accuracy", {}).get(system)
         shown = "–" if error_free is None else f"{100 * error_free:.1f}"
         lines.append(f"| {system} | {budget['symbols']:,.0f} | {budget['channel_uses']:,.0f} | {shown} |")
+    return lines
+
+
+def contest(record: Record) -> list[str]:
+    """As :func:`accuracy_tables`, and without semantic noise what every scheme gains or loses against one, by SNR."""
+    reference, found = from_reference(record)
+    systems = dict.fromkeys(system for by_system in found.values() for system in by_system)
+    lines = accuracy_tables(record)
+    bases = {d.basis for by_system in found.values() for d in by_system.values()}
+    lines += ["", f"Accuracy minus that of {reference}, in points, with 95 % {basis_note(bases)}:", ""]
+    lines += ["| SNR dB | " + " | ".join(f"{snr:g}" for snr in found) + " |", "|---" * (len(found) + 1) + "|"]
+    for system in systems:
+        row = [by_system.get(system) for by_system in found.values()]
+        cells = ["–" if d is None else change(d.value, d.low, d.high) for d in row]
+        lines.append(f"| {system} | " + " | ".join(cells) + " |")
     return lines
 
 

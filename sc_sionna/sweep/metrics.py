@@ -176,7 +176,8 @@ def difference_interval(
     """The difference a − b of a metric with its 95 % interval; None where one of them has no trials.
 
     Newcombe's hybrid of two Wilson intervals (1998, doi:10.1002/(SICI)1097-0258(19980430)17:8<873::AID-SIM779>3.0.CO;2-I,
-    method 10), for independent samples: where both saw the same images it is wider than it need be.
+    method 10), for independent samples. Where both saw the same images it is wider than it need be; where their outcomes are
+    kept image by image, :func:`sc_sionna.sweep.paired.difference_of` pairs them.
     """
     values = [(metric.value(c), metric.interval(c)) for c in (counts_a, counts_b)]
     (a, of_a), (b, of_b) = values

@@ -131,7 +131,7 @@ def test_batches_are_parts_of_the_images_with_draws_of_their_own(tiny_weights: P
     whole = AuditExperiment(SMALL, None, tiny_weights)
     assert (parts.max_batches, whole.max_batches) == (2, 1)
     point = Point("jscc", 18, "random-sign")
-    first, second = (parts.evaluate(point, batch) for batch in (0, 1))
+    first, second = (parts.evaluate(point, batch).counts for batch in (0, 1))
     assert (first["images"], second["images"]) == (4, 2)
     assert [name for name in second if name[:6] == "right_"] == ["right_0004", "right_0005"]
     drawn = [parts._stream("random-sign", batch).random() for batch in (0, 1)]

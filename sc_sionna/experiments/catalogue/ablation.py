@@ -16,7 +16,7 @@ from sc_sionna.experiments.accuracy import AccuracyExperiment
 from sc_sionna.experiments.catalogue import accuracy
 from sc_sionna.experiments.catalogue.accuracy import AttackOfOneStrength, accuracy_settings, drawn_by, source_threats
 from sc_sionna.experiments.catalogue.entry import Decibels, Entry, Options, Run
-from sc_sionna.figures.differences import differences, plot_differences
+from sc_sionna.figures.differences import basis_note, differences, plot_differences
 from sc_sionna.sweep import Record
 
 AT, FIM_AT = "masked-vqvae+at@joint", "masked-vqvae+fim+at@joint"
@@ -88,9 +88,11 @@ def figure(record: Record, path: Path) -> None:
 def print_summary(record: Record) -> None:
     """The tables, and every difference with its interval."""
     accuracy.print_summary(record)
-    for d in differences(record):
+    found = list(differences(record))
+    for d in found:
         where = f"{d.snr_db:g} dB, {d.threat or 'clean'}"
         print(f"{d.part:40} {where:32} {100 * d.value:+5.1f} [{100 * d.low:+.1f}, {100 * d.high:+.1f}] points")
+    print(basis_note(d.basis for d in found))
 
 
 ENTRY = Entry(

@@ -132,8 +132,13 @@ class AccuracyExperiment(Experiment):
             scheme = self.scheme(label)
             if isinstance(scheme, AdaptiveScheme):
                 scheme.prepare(self.settings.snr_db, self._validation_batch)
-            for threat in self.settings.threats:
-                if threat.needs_layout and can_attack(threat, spec.scheme_class):
+            for threat in (t for t in self.settings.threats if can_attack(t, spec.scheme_class)):
+                if isinstance(scheme, spec.scheme_class) and not can_attack(threat, type(scheme)):
+                    raise UserError(
+                        f"threats = {threat.label}: needs a gradient at the receiver, and {label!r} sends streams of "
+                        "different lengths, which have none; leave its thresholds out, or run it without the threat"
+                    )
+                if threat.needs_layout:
                     candidates(threat.attack, scheme.air_layouts(self.batch(0)))
 
     def _train(self) -> Images:

@@ -110,9 +110,13 @@ class StreamLink(Object):
         blocks = coded_uses(self.code(num_bits).transmitter, self.header_uses)
         return AirLayout(self.num_uses(num_bits), self.header_uses, blocks)
 
-    def budget(self, num_bits: int) -> Budget:
-        """Cost of a stream of so many bits; the header's length field is side information."""
-        parts = [digital_budget(Framing(num_bits, self.settings), num_bits)]
+    def budget(self, num_bits: int, payload_bits: int | None = None, side_bits: int = 0) -> Budget:
+        """Cost of a stream of so many bits; the header's length field is side information.
+
+        payload_bits, side_bits : what the stream's bits are, the rest padding; by default all are payload
+        """
+        payload = num_bits if payload_bits is None else payload_bits
+        parts = [digital_budget(Framing(num_bits, self.settings), payload, side_bits)]
         if self.header is not None:
             parts.append(digital_budget(self.header.framing, 0.0, self.length_bits))
         return Budget(**{name: sum(getattr(part, name) for part in parts) for name in Budget.model_fields})

@@ -61,21 +61,21 @@ def parts(record: Record) -> list[str]:
         ]
         lines.append(f"| {part} | {with_it} | {without} | " + " | ".join(cells) + " |")
     lines += ["", f"Differences in points, with 95 % {basis_note(d.basis for d in found)}."]
+    budgets = {p.system: p.budget for p in record.points if p.budget}
+    streams = any(budget["side_bits"] and budget["crc_bits"] for budget in budgets.values())  # they have a header
+    told = "sent in front of the indices, the header's length field among it" if streams else "taken as error-free"
     lines += [
         "",
-        "Accuracy in %, and per image the source bits, the bits of side information (taken as error-free), and the channel "
-        "uses. Where thresholds leave features out, this link fills the rest of its fixed block with padding: the uses are "
-        "those of the full payload.",
+        f"Accuracy in %, and per image the mean source bits, bits of side information ({told}), and channel uses.",
         "",
         f"| scheme | {' | '.join(heads)} | source bits | side bits | channel uses |",
         "|---" * (len(heads) + 4) + "|",
     ]
     points = {(p.system, p.snr_db, p.threat): p for p in record.points}
-    budgets = {p.system: p.budget for p in record.points if p.budget}
     for system, budget in budgets.items():
         cells = [percent(points.get((system, *place))) for place in places]
         source = f"{budget['payload_bits']:.1f}" if budget["payload_bits"] else "analog"
-        shown = f"{source} | {budget['side_bits']:.1f} | {budget['channel_uses']:g}"
+        shown = f"{source} | {budget['side_bits']:.1f} | {round(budget['channel_uses'], 1):g}"
         lines.append(f"| {system} | " + " | ".join(cells) + f" | {shown} |")
     return lines
 

@@ -38,8 +38,7 @@ def num_indices(codec: SemanticCodec, link: LinkSettings) -> int:
     """
     if link.channel_uses is None:
         return codec.num_kept
-    s = codec.settings
-    if s.importance.threshold or s.similarity.threshold is not None:
+    if codec.settings.chooses_by_image:
         raise UserError(
             f"link.channel_uses = {link.channel_uses}: a threshold sends another number of features for every image; leave "
             "importance.threshold and similarity.threshold out"

@@ -50,8 +50,8 @@ class MaskedVqvaeScheme:
     """Masked VQ-VAE (Sec. III): image → kept patches → features → indices → bits → link → indices → features → class.
 
     ``decoding="soft"`` puts posterior-mean codebook vectors from the decoder's soft output in place of hard indices.
-    Features that importance or similarity leaves out travel as padding of the fixed-length code block and are not read;
-    the budget counts the mean number of features sent, and the side information that says which, taken as error-free.
+    The payload of every image is equally long. Where thresholds choose the features of each image,
+    :class:`~sc_sionna.schemes.shortened.ShortenedVqvaeScheme` sends them as streams.
 
     Where ``link.channel_uses`` is set, as many indices are sent as these uses hold at the link's rate: a part of them, drawn
     anew for every image by both ends, or those of more patches than the codec keeps.
@@ -85,6 +85,11 @@ class MaskedVqvaeScheme:
 
     def _connect(self, link: LinkSettings) -> None:
         """Choose how many indices the link carries, and build it."""
+        if self.codec.settings.chooses_by_image:
+            raise UserError(
+                f"system = {self.name!r}: its thresholds send another number of features for every image, and this class "
+                "sends one number; leave them out, or build the scheme with make_scheme"
+            )
         self.settings = link
         self._send(num_indices(self.codec, link))
         self.link = DigitalLink(link, self.num_sent * self.mapper.bits_per_index)
@@ -132,8 +137,12 @@ class MaskedVqvaeScheme:
 
     @classmethod
     def build(cls, spec: SchemeSpec, surroundings: Surroundings) -> MaskedVqvaeScheme:
-        """The codec that the value names on the digital link of the surroundings."""
-        return cls(spec.label, surroundings.codec(spec), surroundings.link, surroundings.decoding)
+        """The codec that the value names on the digital link of the surroundings, with streams where thresholds choose."""
+        from sc_sionna.schemes.shortened import ShortenedVqvaeScheme  # it is built on this class
+
+        codec = surroundings.codec(spec)
+        shortened = cls is MaskedVqvaeScheme and codec.settings.chooses_by_image
+        return (ShortenedVqvaeScheme if shortened else cls)(spec.label, codec, surroundings.link, surroundings.decoding)
 
     @property
     def random(self) -> bool:
@@ -167,7 +176,7 @@ class MaskedVqvaeScheme:
     def _classify(self, sent: Sent, rows: np.ndarray, received: np.ndarray, snr_db: float) -> np.ndarray:
         """Predictions for some rows of a batch from their received indices ``[R, N]`` or LLRs ``[R, N·m]``."""
         snr = np.full(len(rows), snr_db, np.float32)
-        if "representatives" in sent.chosen and self.decoding == "hard":
+        if "representatives" in sent.chosen:
             received = np.take_along_axis(received, sent.chosen["representatives"][rows], axis=1)
         mask = (sent.chosen["sent_mask"][rows],) if "sent_mask" in sent.chosen else ()
         predict = self._predict if received.shape[1] == sent.indices.shape[1] else self._predict_soft
@@ -230,18 +239,8 @@ class MaskedVqvaeScheme:
         }
 
     def budget(self, images: np.ndarray) -> Budget:
-        """Cost of an image on the air.
-
-        Where each image chooses the features that it sends, this is the mean over ``images`` with their side information.
-        """
-        payload, side = float(self.link.framing.payload_bits), 0.0
-        s = self.codec.settings
-        if (s.importance.form == "class" and s.importance.threshold) or s.similarity.threshold is not None:
-            keep = self.masking(len(images), rng.generator(0, "budget"))
-            outputs = self._encode(images.astype(np.float32) / 255.0, keep, np.zeros(len(images), np.float32))
-            payload = float(self.codec.sent(outputs).sum(axis=1).mean()) * self.mapper.bits_per_index
-            side = float(self.codec.side_bits(outputs).mean())
-        return digital_budget(self.link.framing, payload, side)
+        """The same for every image."""
+        return digital_budget(self.link.framing, float(self.link.framing.payload_bits))
 
     # ------------------------------------------------------------------ what an attacker may use
 

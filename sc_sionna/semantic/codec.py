@@ -190,7 +190,7 @@ class SemanticCodec(keras.Model):
         that are sent once. The importance of Eq. (14) depends on no image and costs nothing.
         """
         batch, kept = outputs["features"].shape[:2]
-        chosen = "sent_mask" in outputs and self.settings.importance.threshold > 0
+        chosen = "sent_mask" in outputs and self.settings.importance.chooses_by_image
         bits = np.full(batch, kept if chosen else 0, np.int64)
         if "representatives" in outputs:
             mask = ops.convert_to_numpy(outputs["sent_mask"]) if chosen else None

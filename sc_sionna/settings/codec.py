@@ -110,6 +110,11 @@ class ImportanceSettings(Settings):
     )
     weight: float = Field(1.0, ge=0, le=1e6, description="the weight γ of the FIMs in Eq. (16)")
 
+    @property
+    def chooses_by_image(self) -> bool:
+        """Whether the threshold leaves out other features of every image; by the mean of Eq. (14) it does not."""
+        return self.form == "class" and self.threshold > 0
+
     @model_validator(mode="after")
     def _check(self) -> ImportanceSettings:
         if self.threshold and not self.layers:
@@ -170,6 +175,11 @@ class CodecSettings(Settings):
     def num_kept(self) -> int:
         """Number N of patches that are sent; at least one."""
         return max(1, round(self.num_patches * (1.0 - self.masking.ratio)))
+
+    @property
+    def chooses_by_image(self) -> bool:
+        """Whether each image has its own features to send, so that their number and places must be told to the receiver."""
+        return self.importance.chooses_by_image or self.similarity.threshold is not None
 
     @model_validator(mode="after")
     def _check(self) -> CodecSettings:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from sc_sionna.experiments.accuracy_settings import AccuracySettings, can_attack
 from sc_sionna.experiments.base import Experiment
 from sc_sionna.experiments.noise import SemanticNoise
 from sc_sionna.figures.curves import plot_task_vs_snr
+from sc_sionna.phy.awgn_table import awgn_sha256
 from sc_sionna.phy.channels import make_channel
 from sc_sionna.phy.mode_table import table_sha256
 from sc_sionna.schemes import Batch, Scheme, describe_scheme, make_scheme
@@ -98,10 +99,11 @@ class AccuracyExperiment(Experiment):
     def inputs(self) -> dict[str, Any]:
         """SHA-256 of every scheme's weights, of the test images, and of the table by which a link chooses its mode."""
         found = {"weights_sha256": self.weights_sha256, "images_sha256": self.images.sha256()}
-        if self.settings.link.adaptation in ("rank", "mcs"):
-            assert self.settings.link.channel_uses is not None
-            found["mode_table_sha256"] = table_sha256(self.settings.link.channel_uses)
-            if self.settings.link.target_bler is None:
+        link = self.settings.link
+        if link.adapts in ("rank", "mcs"):
+            assert link.channel_uses is not None
+            found["mode_table_sha256"] = awgn_sha256() if link.by_realisation else table_sha256(link.channel_uses)
+            if link.target_bler is None:
                 found["validation_images_sha256"] = self._validation().sha256()
         return found
 
@@ -209,10 +211,16 @@ class AccuracyExperiment(Experiment):
                 notes["jammed_uses"] = self._by_threat(self.noise.jammed_uses)
         return notes | (self.more_notes(self) if self.more_notes else {})
 
-    def _modes(self, label: str) -> dict[str, str]:
-        """The mode that a scheme's link chose, by SNR."""
+    def _modes(self, label: str) -> dict[str, Any]:
+        """By SNR the mode that a scheme's link chose, or where each image has its own the share of every mode."""
         scheme = self.scheme(label)
-        return {f"{snr:g}": str(scheme.mode(snr)) for snr in self.settings.snr_db if isinstance(scheme, AdaptiveScheme)}
+        if not isinstance(scheme, AdaptiveScheme):
+            return {}
+        return {f"{snr:g}": scheme.chosen(snr, self._batches) for snr in self.settings.snr_db}
+
+    def _batches(self) -> Iterator[Batch]:
+        """All batches of the test images."""
+        return map(self.batch, range(self.max_batches or 0))
 
     def _by_threat(self, told: Callable[[Scheme, Any], Any]) -> dict[str, dict[str, Any]]:
         """What is told of an attacker over the air, by threat and scheme; the same whether the sweep was resumed or not."""

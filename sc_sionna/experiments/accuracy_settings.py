@@ -77,6 +77,11 @@ class AccuracySettings(SweepSettings):
                 "clean = False: without threats nothing is left to run; name a threat, or set clean = true"
             )
         self._check_gradients()
+        if self.threats and self.link.by_realisation:
+            raise ValueError(
+                f"threats = {self.threats[0].label}: every image has a framing of its own with link.adaptation = "
+                f"{self.link.adaptation!r}, which no attacker here knows; set adaptation = {self.link.adapts!r}"
+            )
         blind = [threat.label for threat in self.threats if threat.needs_layout]
         if blind and self.link.adaptation != "none":
             raise ValueError(

@@ -13,6 +13,7 @@ from sc_sionna.experiments.audit import AuditExperiment
 from sc_sionna.experiments.audit_settings import AuditSettings
 from sc_sionna.experiments.base import Experiment, SweepSettings
 from sc_sionna.experiments.block_errors import BlockErrorExperiment, BlockErrorSettings
+from sc_sionna.experiments.code_words import CodeWordExperiment, CodeWordSettings
 from sc_sionna.experiments.codebook import CodebookExperiment, CodebookSettings
 from sc_sionna.experiments.content import ContentExperiment, ContentSettings
 from sc_sionna.experiments.error_rates import ErrorRateExperiment, ErrorRateSettings
@@ -37,6 +38,7 @@ KINDS: dict[str, Kind] = {
     "accuracy": Kind(AccuracySettings, AccuracyExperiment),
     "error-rates": Kind(ErrorRateSettings, ErrorRateExperiment),
     "block-error-table": Kind(BlockErrorSettings, BlockErrorExperiment),
+    "awgn-table": Kind(CodeWordSettings, CodeWordExperiment),
     "robustness-audit": Kind(AuditSettings, AuditExperiment),
     "feature-activation": Kind(ActivationSettings, ActivationExperiment),
     "codebook-similarity": Kind(CodebookSettings, CodebookExperiment),

@@ -28,7 +28,8 @@ def mode_name(record: Record) -> str:
 def plot_equal_uses(records: Sequence[Record], path: Path, title: str) -> None:
     """Two panels against the SNR: all schemes on the adaptive link, and those that have fixed modes or a bound beside it.
 
-    records : of one data set at equal ``link.channel_uses``, told apart by ``link.adaptation``
+    records : of one data set at equal ``link.channel_uses``, told apart by ``link.adaptation``; those that adapt to the
+        realisation are beside the fixed modes, dash-dotted
     """
     metric = metric_of(records)
     label, scale = AXES.get(metric.name, (metric.name, 1.0))
@@ -39,9 +40,15 @@ def plot_equal_uses(records: Sequence[Record], path: Path, title: str) -> None:
     fixed = [
         (line, ":", mode_name(r)) for r in by_kind.get("none", []) for line in series_of([r], metric.name)
     ]  # fmt: skip
+    realised = [
+        (line, "-.", "realisation")
+        for kind in ("mcs-realisation", "rank-realisation")
+        for line in series_of(by_kind.get(kind, []), metric.name)
+    ]
     bounds = [(line, "--", "bound") for line in series_of(by_kind.get("ideal", []), metric.name)]
-    names = list(dict.fromkeys(line.label for line in [*adaptive, *(line for line, *_ in fixed + bounds)]))
-    compared = {line.label for line, *_ in fixed + bounds}
+    beside = fixed + realised + bounds
+    names = list(dict.fromkeys(line.label for line in [*adaptive, *(line for line, *_ in beside)]))
+    compared = {line.label for line, *_ in beside}
     markers = {name: style.MARKERS[-1 - place] for place, name in enumerate(dict.fromkeys(m for _, _, m in fixed))}
     with style.context():
         figure = Figure(figsize=(10.6, 5.0), layout="constrained")
@@ -50,12 +57,14 @@ def plot_equal_uses(records: Sequence[Record], path: Path, title: str) -> None:
             _draw(left, line, metric, scale, line.label, style.look(names.index(line.label)))
             if line.label in compared:
                 _draw(right, line, metric, scale, line.label, style.look(names.index(line.label)))
-        for line, dashes, what in fixed + bounds:
+        for line, dashes, what in beside:
             look = style.look(names.index(line.label)) | {"linestyle": dashes, "linewidth": 1.2, "markersize": 4}
             look["marker"] = markers.get(what, "None")
             _draw(right, line, metric, scale, None, look)
         for what, marker in markers.items():
             right.plot([], [], linestyle=":", color="0.4", marker=marker, markersize=4, label=what)
+        if realised:
+            right.plot([], [], linestyle="-.", color="0.4", label="adapts to the realisation")
         if bounds:
             right.plot([], [], linestyle="--", color="0.4", label="ideal code, same source codec")
         for axes, panel in ((left, ADAPTIVE), (right, COMPARED)):

@@ -69,3 +69,27 @@ def plot_modes(record: Record, path: Path, title: str | None = None) -> None:
         note = f"{len(modes)} modes, {least:,} to {most:,} blocks per point"
         style.finish_figure(figure, bits_axes, title, note)
         style.save(figure, path)
+
+
+def plot_code_words(record: Record, path: Path, title: str | None = None) -> None:
+    """Block error rate of every code word against the distance of the SNR from capacity, coloured by its symbols.
+
+    UserError for a record that is not one of code words.
+    """
+    words = style.part_of(record, "notes", "words")
+    lengths = sorted({word["symbols"] for word in words.values()})
+    with style.context():
+        figure = Figure(figsize=(6.8, 4.6), layout="constrained")
+        axes = figure.subplots()
+        for number, length in enumerate(lengths):
+            axes.plot([], [], color=style.COLOURS[number % len(style.COLOURS)], label=f"{length} symbols")
+        for name, rates in rates_by_mode(record).items():
+            word = words[name]
+            colour = style.COLOURS[lengths.index(word["symbols"]) % len(style.COLOURS)]
+            seen = [(snr_db - word["limit_db"], rate) for snr_db, rate in sorted(rates.items()) if rate > 0]
+            axes.plot(*zip(*seen, strict=True), linewidth=0.8, alpha=0.8, color=colour)
+        axes.set(yscale="log", xlabel="SNR per symbol above that of capacity (dB)")
+        axes.set_ylabel(BLOCK_ERROR_RATE.name.replace("_", " ").capitalize())
+        note = f"{len(words)} code words; capacity of bit-interleaved coded modulation; zeros left out"
+        style.finish_figure(figure, axes, title, note)
+        style.save(figure, path)

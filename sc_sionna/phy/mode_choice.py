@@ -1,4 +1,4 @@
-"""The mode that an adaptive link chooses at an SNR, from a table of measured block error rates."""
+"""The mode that an adaptive link chooses, from block error rates that were measured or predicted."""
 
 from __future__ import annotations
 
@@ -39,14 +39,26 @@ def choose_mode(table: ModeTable, snr_db: float, wanted_bits: int, target_bler: 
     if not 0 < target_bler < 1:
         raise UserError(f"target_bler = {target_bler}: a block error rate lies between 0 and 1; set for example 0.1")
     rates = table.rates_at(snr_db)
-    met = np.zeros(len(table.modes), bool) if rates is None else rates <= target_bler
-    rates = table.rates[:, 0] if rates is None else rates
+    robust = -table.rates.mean(axis=1, keepdims=True)
     carried = np.minimum(table.num_bits, wanted_bits)
-    robust = -table.rates.mean(axis=1)
+    if rates is None:
+        best = most_carried(table.rates[:, :1], robust, carried, -1.0)
+    else:
+        best = most_carried(rates[:, None], robust, carried, target_bler)
+    return Choice(table.modes[best[0]], int(table.num_bits[best[0]]))
+
+
+def most_carried(rates: np.ndarray, robust: np.ndarray, carried: np.ndarray, target_bler: float) -> np.ndarray:
+    """For each of B cases the number of the mode that carries most at a target, int64 ``[B]``; as :func:`choose_mode`.
+
+    rates, robust : block error rates, and what is larger for a more robust mode, ``[M, B]``; carried : bits ``[M]``
+    """
+    carried = np.broadcast_to(carried[:, None].astype(np.float64), rates.shape)
+    met = rates <= target_bler
     # the last key of lexsort decides first
-    order = np.lexsort((robust, -rates, carried) if met.any() else (robust, carried, -rates))
-    best = next(i for i in order[::-1] if met[i] or not met.any())
-    return Choice(table.modes[best], int(table.num_bits[best]))
+    most = np.lexsort((robust, -rates, np.where(met, carried, -np.inf)), axis=0)[-1]
+    safest = np.lexsort((robust, carried, -rates), axis=0)[-1]
+    return np.where(met.any(axis=0), most, safest)
 
 
 def best_mode(table: ModeTable, snr_db: float, worth: np.ndarray, lost: np.ndarray) -> Mode:
@@ -60,8 +72,16 @@ def best_mode(table: ModeTable, snr_db: float, worth: np.ndarray, lost: np.ndarr
     """
     rates = table.rates_at(snr_db)
     rates = table.rates[:, 0] if rates is None else rates
-    expected = (1 - rates) * worth + rates * lost
-    if (rates <= MOST_LOST).any():
-        expected = np.where(rates <= MOST_LOST, expected, -np.inf)
-    near = np.flatnonzero(expected >= expected.max() - 1e-3 * max(worth.max() - lost.min(), 0.0))
-    return table.modes[near[np.argmin(table.rates.mean(axis=1)[near])]]
+    return table.modes[most_worth(rates[:, None], -table.rates.mean(axis=1, keepdims=True), worth, lost)[0]]
+
+
+def most_worth(rates: np.ndarray, robust: np.ndarray, worth: np.ndarray, lost: np.ndarray) -> np.ndarray:
+    """For each of B cases the number of the mode of most expected worth, int64 ``[B]``; as :func:`best_mode`.
+
+    rates, robust : block error rates, and what is larger for a more robust mode, ``[M, B]``
+    """
+    expected = (1 - rates) * worth[:, None] + rates * lost[:, None]
+    likely = rates <= MOST_LOST
+    expected = np.where(likely | ~likely.any(axis=0), expected, -np.inf)
+    near = expected >= expected.max(axis=0) - 1e-3 * max(worth.max() - lost.min(), 0.0)
+    return np.where(near, robust, -np.inf).argmax(axis=0)

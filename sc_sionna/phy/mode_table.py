@@ -80,6 +80,11 @@ class ModeTable:
     snr_db: np.ndarray
     rates: np.ndarray
 
+    def only(self, keep: np.ndarray) -> ModeTable:
+        """The table of some of the modes, bool ``[M]``."""
+        modes = tuple(mode for mode, kept in zip(self.modes, keep, strict=True) if kept)
+        return ModeTable(self.num_uses, modes, self.num_bits[keep], self.snr_db, self.rates[keep])
+
     def rates_at(self, snr_db: float) -> np.ndarray | None:
         """Rates of the modes ``[M]`` at the next lower SNR of the table, which is no better; None where it has none."""
         place = int(np.searchsorted(self.snr_db, snr_db, side="right")) - 1
@@ -135,23 +140,33 @@ def read_table(path: Path) -> TableContent:
     UserError for a file that is missing, too large, truncated, altered or something else.
     """
     try:
-        size = path.stat().st_size
-        if size > MAX_BYTES:
-            raise ValueError(f"{size} bytes, at most {MAX_BYTES}")
-        content: Any = strict_json.loads(path.read_bytes())
-        if not isinstance(content, dict):
-            raise ValueError(f"an object is expected, not {type(content).__name__}")
+        content = read_sealed(path)
         if "schema" in content:
             return table_of(read_record(path))
-        stated = content.pop("sha256", None)
-        if stated != settings_hash(content):
-            raise ValueError("the hash of its numbers differs")
         found: TableContent = TableContent.from_stored(content)
         _check(found)
     except (OSError, ValueError, UserError) as error:
         what = getattr(error, "strerror", None) or error
         raise UserError(f"{path}: not a whole table of modes ({what}); {remedy()}") from None
     return found
+
+
+def read_sealed(path: Path) -> dict[str, Any]:
+    """The numbers of a table, whose hash they state; the content of a record as it is, which its own reader checks.
+
+    Raises
+    ------
+    OSError, ValueError or UserError for a file that is none.
+    """
+    size = path.stat().st_size
+    if size > MAX_BYTES:
+        raise ValueError(f"{size} bytes, at most {MAX_BYTES}")
+    content: Any = strict_json.loads(path.read_bytes())
+    if not isinstance(content, dict):
+        raise ValueError(f"an object is expected, not {type(content).__name__}")
+    if "schema" not in content and content.pop("sha256", None) != settings_hash(content):
+        raise ValueError("the hash of its numbers differs")
+    return content
 
 
 def remedy(num_uses: int | str = "U") -> str:
@@ -247,8 +262,13 @@ def table_of(record: Record) -> TableContent:
 
 def write_table(path: Path, record: Record) -> None:
     """Write the table of a record, one mode a line, with a hash; so the shipped ones were made."""
-    content = table_of(record).model_dump(mode="json")
+    write_sealed(path, table_of(record), "modes")
+
+
+def write_sealed(path: Path, table: Settings, rows: str) -> None:
+    """Write the numbers of a table with their hash, one of its ``rows`` a line."""
+    content = table.model_dump(mode="json")
     content["sha256"] = settings_hash(content)
-    modes = ",\n".join(json.dumps(mode, separators=(",", ":")) for mode in content.pop("modes"))
+    lines = ",\n".join(json.dumps(row, separators=(",", ":")) for row in content.pop(rows))
     head = json.dumps(content, separators=(",", ":"))
-    write_text(path, f'{head[:-1]},"modes":[\n{modes}\n]}}\n')
+    write_text(path, f'{head[:-1]},"{rows}":[\n{lines}\n]}}\n')

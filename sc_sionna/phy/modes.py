@@ -7,20 +7,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
-import tensorflow as tf
-
-from sc_sionna.core import rng
 from sc_sionna.core.errors import UserError
 from sc_sionna.phy.framing import MIN_K, fill
-from sc_sionna.phy.mimo import MimoChannel, seed_of_link
-from sc_sionna.phy.snr import noise_variance
 from sc_sionna.settings import BITS_PER_SYMBOL, LinkSettings
 
 RANKS = (1, 2, 4)
 # From the lowest that the code offers to the highest that the settings allow, by the names that figures and tables give them
 CODE_RATES = {"1/5": 1 / 5, "1/3": 1 / 3, "1/2": 1 / 2, "2/3": 2 / 3, "3/4": 3 / 4, "5/6": 5 / 6, "0.92": 0.92}
-REALISATIONS = 1024  # of the channel, for a mean over it
 MODULATIONS = tuple(BITS_PER_SYMBOL)
 
 
@@ -107,18 +100,3 @@ def link_modes(link: LinkSettings, num_uses: int) -> tuple[Mode, ...]:
             f"channel_uses = {num_uses}: no mode holds a block of {shortest} information bits; take more uses"
         )
     return found
-
-
-def rank_of_most_capacity(link: LinkSettings, snr_db: float) -> int:
-    """The number of streams in equal power over which Gaussian symbols would carry most at a long-term SNR.
-
-    The mean over realisations of the link's channel, precoder and LMMSE receiver of Σ_s log2(1 + 1 / no_eff_s), from draws
-    of their own. For analog symbols, which have no block error rate.
-    """
-    rates = {}
-    for rank in (rank for rank in RANKS if rank <= min(link.num_tx_ant, link.num_rx_ant)):
-        mimo = MimoChannel(link.with_(num_streams=rank, beyond_rank=False), 1)
-        no = tf.fill([REALISATIONS], tf.constant(noise_variance(snr_db)))
-        _, _, _, no_eff = mimo.draw(REALISATIONS, no, seed_of_link(rng.seed_words(0, "rank", float(snr_db))))
-        rates[rank] = float(np.log2(1.0 + 1.0 / np.asarray(no_eff, np.float64)).sum(axis=-1).mean())
-    return max(rates, key=lambda rank: rates[rank])

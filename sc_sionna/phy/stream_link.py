@@ -53,6 +53,10 @@ class StreamOutput(NamedTuple):
     num_blocks: np.ndarray
     num_uses: np.ndarray
 
+    def rows(self, rows: np.ndarray) -> StreamOutput:
+        """The output of some of the streams."""
+        return StreamOutput([self.bits[row] for row in rows], *(part[rows] for part in self[1:]))
+
 
 class Code:
     """Transmitter and receiver of one framing."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -13,13 +13,15 @@ from sc_sionna.attacks.victim import Victim
 from sc_sionna.core.errors import UserError
 from sc_sionna.phy.budget import Budget
 from sc_sionna.phy.mode_choice import best_mode, choose_mode
-from sc_sionna.phy.mode_table import ModeTable, load_table
-from sc_sionna.phy.modes import Mode, mode_link, rank_of_most_capacity
+from sc_sionna.phy.mode_table import load_table
+from sc_sionna.phy.modes import Mode, mode_link
+from sc_sionna.phy.realisation import rank_of_most_capacity
 from sc_sionna.schemes.base import AirSurface, Batch, Scheme
 from sc_sionna.settings import LinkSettings
 from sc_sionna.sweep.scores import summarised
 
-MEASURED_AT = 16  # numbers of bits, between which what they are worth is interpolated over their logarithm
+CLOSE = 1.06  # numbers of bits nearer than this factor are worth the same
+LOST_AT = 8  # numbers of bits, between which what is left of a lost block is interpolated over their logarithm
 
 
 class AdaptiveScheme:
@@ -57,7 +59,7 @@ class AdaptiveScheme:
         assert link.channel_uses is not None
         self.scheme, self.settings = scheme, link
         self.name, self.task = scheme.name, scheme.task
-        self._table = None if scheme.payload == "analog" else self._modes_of(load_table(link, link.channel_uses))
+        self._table = None if scheme.payload == "analog" else self._modes_of(self._load(link, link.channel_uses))
         self._built: dict[Mode, Scheme] = {}
         self.mode = cache(
             self._mode
@@ -65,10 +67,14 @@ class AdaptiveScheme:
         # of the bits of each mode of the table, [M], where they arrive and where their block fails
         self._worth: tuple[np.ndarray, np.ndarray] | None = None
 
-    def _modes_of(self, table: ModeTable) -> ModeTable:
+    def _load(self, link: LinkSettings, num_uses: int) -> Any:
+        """The modes of the link with what is known of their errors."""
+        return load_table(link, num_uses)
+
+    def _modes_of(self, table: Any) -> Any:
         """The modes that carry the least that the scheme can say, of the link's modulation and rate if the rank adapts."""
         keep = table.num_bits >= self.scheme.least_bits()
-        if self.settings.adaptation == "rank":
+        if self.settings.adapts == "rank":
             same = (self.settings.modulation, self.settings.coderate)
             keep &= np.array([(mode.modulation, mode.rate) == same for mode in table.modes])
             if not keep.any():
@@ -82,8 +88,7 @@ class AdaptiveScheme:
                 f"link.channel_uses = {table.num_uses}: no mode carries the {self.scheme.least_bits()} bits that "
                 f"{self.name} needs to say anything; take more uses"
             )
-        modes = tuple(mode for mode, kept in zip(table.modes, keep, strict=True) if kept)
-        return ModeTable(table.num_uses, modes, table.num_bits[keep], table.snr_db, table.rates[keep])
+        return table.only(keep)
 
     def _mode(self, snr_db: float) -> Mode:
         """The mode at an SNR."""
@@ -93,15 +98,21 @@ class AdaptiveScheme:
         if self.settings.target_bler is not None:
             return choose_mode(self._table, snr_db, self.scheme.wanted_bits(), self.settings.target_bler).mode
         if self._worth is None:
-            raise UserError(
-                f"link.target_bler = None: what bits are worth to {self.name} is not measured yet; call prepare(snrs_db, "
-                "validation), or set a target"
-            )
+            raise self._not_measured()
         return best_mode(self._table, snr_db, *self._worth)
+
+    def _not_measured(self) -> UserError:
+        return UserError(
+            f"link.target_bler = None: what bits are worth to {self.name} is not measured yet; call prepare(snrs_db, "
+            "validation), or set a target"
+        )
 
     def at(self, snr_db: float) -> Scheme:
         """The scheme in the mode of an SNR; :meth:`prepare` builds those of a sweep before it starts."""
-        mode = self.mode(snr_db)
+        return self.built(self.mode(snr_db))
+
+    def built(self, mode: Mode) -> Scheme:
+        """The scheme in a mode: another link for the same networks."""
         if mode not in self._built:
             self._built[mode] = self.scheme.on(mode_link(self.settings, mode).with_(adaptation="none"))
         return self._built[mode]
@@ -112,24 +123,43 @@ class AdaptiveScheme:
         validation : gives images that neither train nor test a scheme, on which it is measured what bits are worth; asked
             only where that decides
         """
+        self._weigh(validation)
+        for snr_db in snrs_db:
+            self.at(snr_db)
+
+    def chosen(self, snr_db: float, batches: Callable[[], Iterable[Batch]]) -> Any:
+        """What a record says of the modes at an SNR: the one that all images have."""
+        return str(self.mode(snr_db))
+
+    def _weigh(self, validation: Callable[[], Batch]) -> None:
+        """Measure what bits are worth, where that decides."""
         if self._table is not None and self.settings.target_bler is None and self._worth is None:
             batch = validation()
             self._worth = self._measure(self._table, batch, lost=False), self._measure(self._table, batch, lost=True)
             self.scheme.forget()
-        for snr_db in snrs_db:
-            self.at(snr_db)
 
-    def _measure(self, table: ModeTable, batch: Batch, lost: bool) -> np.ndarray:
-        """What the bits of each mode are worth, ``[M]``: the score of their answers, never less than that of fewer bits."""
+    def _measure(self, table: Any, batch: Batch, lost: bool) -> np.ndarray:
+        """What the bits of each mode are worth, ``[M]``: the score of their answers, never less than that of fewer bits.
+
+        What arrives rises in steps, since a picture or an index fits or does not: it is measured at the numbers of bits that
+        modes really carry, and one a little larger than another is worth as much. What a lost block leaves changes
+        gradually, and is interpolated.
+        """
         most = max(self.scheme.least_bits(), min(self.scheme.wanted_bits(), int(table.num_bits.max())))
-        grid = np.unique(np.geomspace(self.scheme.least_bits(), most, MEASURED_AT).round().astype(int))
+        carried = np.minimum(table.num_bits, most)
+        if lost:
+            grid = np.unique(np.geomspace(self.scheme.least_bits(), most, LOST_AT).round().astype(int))
+        else:
+            grid = _thinned(np.unique(carried))
         scores = []
         for num_bits in grid:
             answers, targets = self.scheme.answers_in(batch, int(num_bits), lost), batch.targets(self.task)
             found = {**self.task.counts(answers, targets), **summarised(self.task.scores(answers, targets))}
             scores.append(self.task.metric.value(found))
         rising = np.maximum.accumulate(np.array(scores, np.float64))
-        return np.interp(np.log(table.num_bits), np.log(grid), rising)
+        if lost:
+            return np.interp(np.log(carried), np.log(grid), rising)
+        return np.asarray(rising[np.searchsorted(grid, carried, side="right") - 1])
 
     @property
     def random(self) -> bool:
@@ -175,3 +205,12 @@ class AdaptiveScheme:
         """Drop what every mode keeps of the batches so far."""
         for scheme in self._built.values():
             scheme.forget()
+
+
+def _thinned(rising: np.ndarray) -> list[int]:
+    """Of rising numbers the first, and each that is well above the one before it."""
+    kept: list[int] = []
+    for number in rising:
+        if not kept or number > CLOSE * kept[-1]:
+            kept.append(int(number))
+    return kept

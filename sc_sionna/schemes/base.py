@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, Protocol
@@ -54,6 +54,11 @@ class Batch:
     def key(self) -> BatchKey:
         """What systems keep their work under; other images under an old index, attacked ones say, are not taken for it."""
         return self.run_seed, self.index, hashlib.sha256(self.images.tobytes()).hexdigest()
+
+    def rows(self, rows: np.ndarray) -> Batch:
+        """Some of the images, to be counted; what is drawn for a batch is drawn for all of them."""
+        clean = None if self.clean is None else self.clean[rows]
+        return replace(self, images=self.images[rows], labels=self.labels[rows], clean=clean)
 
     def targets(self, task: Task) -> np.ndarray:
         """What the task's answers are compared with, ``[B, ...]``; of the clean images, whatever noise was added."""

@@ -12,6 +12,7 @@ from sc_sionna.core.errors import UserError
 from sc_sionna.schemes.adaptive import AdaptiveScheme
 from sc_sionna.schemes.base import Decoding, Scheme, Surroundings
 from sc_sionna.schemes.ideal import IdealScheme
+from sc_sionna.schemes.realisation import RealisationScheme
 from sc_sionna.schemes.spec import SCHEME_NAMES, SchemeSpec, as_spec
 from sc_sionna.semantic.codec import SemanticCodec
 from sc_sionna.semantic.weights import PACKAGED, has_weights, read_description
@@ -102,5 +103,6 @@ def make_scheme(
     made = spec.scheme_class.build(spec, Surroundings(preset, link, mean_image, weights, decoding))
     if link.adaptation == "none":
         return made
+    adapted: Any = RealisationScheme if link.by_realisation else AdaptiveScheme
     # what may be asked of the class is asked of the scheme's own
-    return cast("Scheme", IdealScheme(made, link) if link.adaptation == "ideal" else AdaptiveScheme(made, link))
+    return cast("Scheme", (IdealScheme if link.adapts == "ideal" else adapted)(made, link))

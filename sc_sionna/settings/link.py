@@ -34,10 +34,11 @@ class LinkSettings(Settings):
     channel_uses: int | None = Field(
         None, ge=1, le=65536, description="the channel uses that every image fills; null for what its payload takes"
     )
-    adaptation: Literal["none", "rank", "mcs", "ideal"] = Field(
+    adaptation: Literal["none", "rank", "mcs", "rank-realisation", "mcs-realisation", "ideal"] = Field(
         "none",
         description="what the transmitter adapts to the SNR at a fixed number of channel uses: nothing, the number of "
-        "streams, or streams, modulation and code rate; 'ideal' is the bound of an ideal code",
+        "streams, or streams, modulation and code rate; with '-realisation' to the channel of each image, which it knows; "
+        "'ideal' is the bound of an ideal code",
     )
     target_bler: float | None = Field(
         None,
@@ -78,6 +79,16 @@ class LinkSettings(Settings):
         return BITS_PER_SYMBOL[self.modulation]
 
     @property
+    def adapts(self) -> str:
+        """What is adapted, whether to the SNR or to the realisation: ``none``, ``rank``, ``mcs`` or ``ideal``."""
+        return self.adaptation.removesuffix("-realisation")
+
+    @property
+    def by_realisation(self) -> bool:
+        """Whether the mode is chosen for each image by the realisation that it meets."""
+        return self.adapts != self.adaptation
+
+    @property
     def crc_bits(self) -> int:
         """Length of the CRC of a block, 0 for none."""
         return 0 if self.crc == "none" else int("".join(c for c in self.crc if c.isdigit()))
@@ -101,6 +112,16 @@ class LinkSettings(Settings):
         if self.adaptation != "none" and self.channel_uses is None:
             raise ValueError(
                 f"adaptation = {self.adaptation!r}: modes are compared at equal uses; set channel_uses, for example 32"
+            )
+        if self.by_realisation and self.precoder == "dft":
+            raise ValueError(
+                f"adaptation = {self.adaptation!r}: the transmitter knows the channel, and precoder 'dft' is of one that "
+                "does not; set precoder = 'svd', or adaptation without '-realisation'"
+            )
+        if self.by_realisation and self.coherence != "image":
+            raise ValueError(
+                f"adaptation = {self.adaptation!r}: the mode of an image follows from one realisation, and coherence = "
+                f"{self.coherence!r} may give it several; set coherence = 'image'"
             )
         if self.num_streams > self.num_tx_ant:
             raise ValueError(

@@ -18,7 +18,8 @@ from sc_sionna.phy.channels import make_channel
 from sc_sionna.phy.mimo import seed_of_link
 from sc_sionna.phy.mode_choice import best_mode
 from sc_sionna.phy.mode_table import ModeTable
-from sc_sionna.phy.modes import Mode, rank_of_most_capacity
+from sc_sionna.phy.modes import Mode
+from sc_sionna.phy.realisation import rank_of_most_capacity
 from sc_sionna.schemes import make_scheme
 from sc_sionna.schemes.adaptive import AdaptiveScheme
 from sc_sionna.settings import LinkSettings

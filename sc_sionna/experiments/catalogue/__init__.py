@@ -29,6 +29,7 @@ NAMES = (
     "decoding_hard_vs_soft",
     "ber_vs_snr",
     "mcs_table",
+    "awgn_table",
     "ldpc_decoders",
     "overhead",
     "validate",

@@ -27,6 +27,8 @@ FIXED = {
     "4 x 16qam, 1/2": {"num_streams": 4, "modulation": "16qam", "coderate": 0.5},
 }
 FIXED_SCHEMES = ("masked-vqvae", "pixels-ldpc[source.crc=CRC6]")
+# Where the transmitter knows the channel of each image: a learned scheme, an analog one and two conventional ones
+KNOWING_SCHEMES = ("masked-vqvae", "jscc", "pixels-ldpc[source.crc=CRC6]", "jpeg-ldpc[source.crc=CRC11]")
 
 
 class Own(Settings):
@@ -34,10 +36,13 @@ class Own(Settings):
 
     snr_db: Decibels = Field((), description="SNRs in dB, START:STOP:STEP or a,b,c; default -9:18:3")
     channel_uses: int = Field(64, ge=8, le=4096, description="the channel uses of every image; with a table of modes")
+    realisation: bool = Field(
+        False, description="true for one more sweep, in which each image has the mode that suits its own channel"
+    )
 
 
 def runs(options: Options, own: Own) -> list[Run]:
-    """A sweep with adaptation, one of the bound, and one in each fixed mode."""
+    """A sweep with adaptation, one of the bound, one in each fixed mode, and one that adapts to every realisation."""
     named = options.schemes(tuple(spec.label for spec in parse_schemes(SCHEMES)))
     snr_db = own.snr_db or options.pick(FULL_RANGE, (-9.0, 6.0))
 
@@ -57,6 +62,8 @@ def runs(options: Options, own: Own) -> list[Run]:
     in_modes = tuple(spec for spec in named if spec.label in FIXED_SCHEMES)
     for name, link in FIXED.items():
         found += run("fixed_" + name.replace(" x ", "x").replace(", ", "_").replace("/", "-"), in_modes, **link)
+    if own.realisation:
+        found += run("realisation", tuple(s for s in named if s.label in KNOWING_SCHEMES), adaptation="mcs-realisation")
     return found
 
 

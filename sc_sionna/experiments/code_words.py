@@ -121,7 +121,7 @@ class CodeWordExperiment(Experiment):
     def _link(self, name: str) -> DigitalLink:
         """The link of a code word; built once."""
         word = self.words[name]
-        return DigitalLink(word.link, word.k, num_channel_uses=word.symbols)
+        return DigitalLink(word.link.with_(channel_uses=word.symbols), word.k)
 
     def prepare(self) -> None:
         """Build the link of every code word."""

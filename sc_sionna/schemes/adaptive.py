@@ -148,7 +148,7 @@ class AdaptiveScheme:
         most = max(self.scheme.least_bits(), min(self.scheme.wanted_bits(), int(table.num_bits.max())))
         carried = np.minimum(table.num_bits, most)
         if lost:
-            grid = np.unique(np.geomspace(self.scheme.least_bits(), most, LOST_AT).round().astype(int))
+            grid = np.unique(np.geomspace(self.scheme.least_bits(), most, LOST_AT).round().astype(int)).tolist()
         else:
             grid = _thinned(np.unique(carried))
         scores = []

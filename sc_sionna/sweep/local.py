@@ -51,7 +51,7 @@ class LocalExecutor(Pool):
     def _events(self) -> Iterator[Event]:
         by_connection = {worker.handle.connection: worker for worker in self.workers}
         for connection in wait(list(by_connection)):
-            worker = by_connection[connection]  # type: ignore[index]
+            worker = by_connection[connection]
             try:
                 message = from_message(worker.handle.connection.recv_bytes())
             except (OSError, EOFError):

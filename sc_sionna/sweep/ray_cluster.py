@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import os
+import socket
 import sys
 from collections import deque
 from collections.abc import Iterator, Mapping
@@ -18,6 +20,7 @@ from sc_sionna.sweep.provenance import processor_class
 
 AUTO = "auto"
 OBJECT_STORE_BYTES = 80_000_000  # nearly the least that Ray takes; messages are a few kilobytes
+KNOCK_SECONDS = 10.0
 # TensorFlow takes the whole memory of a GPU unless it is told to grow; two actors could not share one
 ENVIRONMENT = {"TF_FORCE_GPU_ALLOW_GROWTH": "true"}
 
@@ -129,22 +132,31 @@ def _connected(address: str, num_cpus: int) -> Any:
         raise UserError(
             "--cluster: Ray is not installed; pip install 'sc-sionna[ray]', or use --workers alone"
         ) from None
-    quiet = {"include_dashboard": False, "log_to_driver": False, "logging_level": "ERROR"}
     environment = {**ENVIRONMENT, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
     found = address != AUTO or "RAY_ADDRESS" in os.environ
     try:
+        _knock(address)
         if found:
-            ray.init(address, runtime_env={"env_vars": ENVIRONMENT}, log_to_driver=False, logging_level="ERROR")
+            ray.init(address, runtime_env={"env_vars": ENVIRONMENT}, log_to_driver=False, logging_level=logging.ERROR)
         else:
             ray.init(
                 num_cpus=num_cpus,
                 object_store_memory=OBJECT_STORE_BYTES,
                 runtime_env={"env_vars": environment},
-                **quiet,
+                include_dashboard=False,
+                log_to_driver=False,
+                logging_level=logging.ERROR,
             )
-    except (ConnectionError, OSError, RuntimeError, ValueError, TimeoutError) as error:
+    except (OSError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
         raise UserError(
             f"--cluster {address}: no cluster answers ({one_line(str(error).splitlines()[0])}); start one with `ray start "
             "--head`, or use --workers alone"
         ) from None
     return ray
+
+
+def _knock(address: str) -> None:
+    """OSError where nothing listens at host:port; Ray itself would wait for minutes."""
+    host, colon, port = address.removeprefix("ray://").rpartition(":")
+    if colon and port.isdecimal():
+        socket.create_connection((host, int(port)), KNOCK_SECONDS).close()

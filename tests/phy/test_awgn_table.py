@@ -85,7 +85,7 @@ def test_blocks_fail_on_the_realisations_of_which_it_was_predicted(mode: Mode, s
     words = rng.seed_words(5, "prediction", snr_db)
     rates, above = curves.predict(Realisations(link, uses).stream_snrs(batch, snr_db, words))
     rates, above = (of[curves.modes.index(mode)] for of in (rates, above))
-    digital = DigitalLink(mode_link(link, mode), block_bits(link, mode, uses), num_channel_uses=uses)
+    digital = DigitalLink(mode_link(link, mode).with_(channel_uses=uses), block_bits(link, mode, uses))
     bits = np.random.default_rng(2).integers(0, 2, (batch, digital.framing.payload_bits))
     failed = (digital(bits, snr_db, words).bits != bits).any(axis=1)
     assert 0.05 < failed.mean() < 0.95

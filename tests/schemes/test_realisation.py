@@ -47,7 +47,7 @@ def test_the_fading_of_an_image_is_the_same_in_every_mode_and_so_is_the_power() 
     no = tf.fill([16], tf.constant(noise_variance(3.0), tf.float32))
     noise = []
     for mode in (Mode(1, "qpsk", "1/5"), Mode(2, "64qam", "1/2"), Mode(4, "256qam", "0.92")):
-        digital = DigitalLink(mode_link(link, mode), block_bits(link, mode, uses), num_channel_uses=uses)
+        digital = DigitalLink(mode_link(link, mode).with_(channel_uses=uses), block_bits(link, mode, uses))
         bits = np.random.default_rng(1).integers(0, 2, (16, digital.framing.payload_bits))
         np.testing.assert_array_equal(np.asarray(digital(bits, 3.0, words).h), drawn)
         noise.append(np.asarray(digital.mimo.noise(16, no, seed_of_link(words))))

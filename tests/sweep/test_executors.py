@@ -12,6 +12,7 @@ from sc_sionna.core.errors import UserError
 from sc_sionna.sweep.executor import SerialExecutor, Unit, part_from_json, part_to_json, unit_from_json, unit_to_json
 from sc_sionna.sweep.local import LocalExecutor
 from sc_sionna.sweep.points import Point
+from sc_sionna.sweep.ray_cluster import RayExecutor
 from sc_sionna.sweep.scores import Outcome, same_outcome
 from tests.sweep import toy, worker_jobs
 
@@ -87,3 +88,16 @@ def test_messages_carry_units_and_parts_without_loss():
     ]
     assert all(same_outcome(p.outcome, outcome) for p in back)
     assert len(back) == 2
+
+
+@pytest.mark.filterwarnings("ignore::FutureWarning")  # of Ray's own
+@pytest.mark.filterwarnings("ignore::ResourceWarning")
+def test_actors_of_a_cluster_give_the_same_counts_though_some_are_killed(expected, tmp_path):
+    order = {"marks": str(tmp_path), "kill": 0.1, "fail": 0.1}
+    executor = RayExecutor(worker_jobs.prepare, order, 2, "auto", num_cpus=1)
+    assert toy.as_json(toy.sweep(tmp_path / "s.sqlite", executor=executor)) == expected
+    assert any(path.name.startswith("kill") for path in tmp_path.iterdir())
+    with pytest.raises(UserError, match=r"--cluster 127.0.0.1:1: no cluster answers"):
+        toy.sweep(
+            tmp_path / "other.sqlite", executor=RayExecutor(worker_jobs.prepare, {}, 1, "127.0.0.1:1", num_cpus=1)
+        )

@@ -40,7 +40,7 @@ class ShortenedVqvaeScheme(MaskedVqvaeScheme):
 
     over_the_air: ClassVar[bool] = False  # where a stream ends depends on bits that the receiver decides
     jammed_by: ClassVar[tuple[Pattern, ...]] = PATTERNS
-    link: StreamLink  # type: ignore[assignment]
+    link: StreamLink
 
     def _connect(self, link: LinkSettings) -> None:
         """Build the link for streams of any length that this codec can send."""

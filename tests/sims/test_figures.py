@@ -161,6 +161,7 @@ def test_fig8_says_what_was_jammed_and_where_half_is_lost(tmp_path: Path) -> Non
 
 def test_ablation_compares_the_pairs_that_ran(compiled_systems, tmp_path: Path) -> None:
     from sc_sionna.figures.differences import differences
+    from sc_sionna.report.studies import parts
 
     names = "masked-vqvae,masked-vqvae+at,masked-vqvae+at[similarity.threshold=0.9]"
     record, printed = run("ablation", tmp_path, "--systems", names, "--snr-db=40", "--steps", "2")
@@ -173,8 +174,9 @@ def test_ablation_compares_the_pairs_that_ran(compiled_systems, tmp_path: Path) 
         assert d.value == pytest.approx(values[with_it, threat] - values[without, threat])
         assert d.low <= d.value <= d.high
         assert f"{part:40}" in printed
-    budgets = {p.system: p.budget["payload_bits"] + p.budget["side_bits"] for p in record.points if p.budget}
-    assert budgets["masked-vqvae+at[similarity.threshold=0.9]"] < 0.8 * budgets["masked-vqvae+at"]
+    uses = {p.system: p.budget["channel_uses"] for p in record.points if p.budget}
+    assert uses["masked-vqvae+at[similarity.threshold=0.9]"] < 0.5 * uses["masked-vqvae+at"] == 12
+    assert "(sent in front of the indices, the header's length field among it)" in "\n".join(parts(record))
 
 
 def test_every_part_of_the_ablation_is_a_pair_of_systems() -> None:

@@ -46,14 +46,17 @@ class LinkOutput:
 
     @cached_property
     def x_hat(self) -> tf.Tensor:
+        """Equalised symbols."""
         return tf.constant(self._received.x_hat)
 
     @cached_property
     def no_eff(self) -> tf.Tensor:
+        """Their effective noise variance."""
         return tf.constant(self._received.no_eff)
 
     @cached_property
     def llr(self) -> tf.Tensor:
+        """LLRs of the coded bits."""
         return tf.constant(_frames(self._received.llr))
 
 

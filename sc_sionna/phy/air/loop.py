@@ -50,9 +50,9 @@ NO_BITS = Pam(np.empty(0, np.float32), np.empty((0, 2, 0), np.int32), True)  # s
 
 @dataclass(frozen=True, eq=False)
 class Received:
-    """Of M blocks: x_hat complex64 and no_eff float32 ``[M, U, S]``, llr float32 ``[M, U, S·m]``, y complex64 ``[M, U, rx]``.
+    """Of M blocks: x_hat complex64 and no_eff float32 ``[M, U, S]``, llr float32 ``[M, U, S·m]``.
 
-    y has no rows unless it was asked for.
+    y : complex64 ``[M, U, rx]`` if it was asked for, else without rows
     """
 
     x_hat: np.ndarray

@@ -66,7 +66,8 @@ class _Stages:
 
     def _watch_link(self, link: Any) -> None:
         self.wrap(link, "transmitter", "CRC, encoder, mapper")
-        self.wrap(link, "_front_end", "channel, LMMSE, demapper")
+        self.wrap(link.mimo, "meet", "channel, precoder")
+        self.wrap(link, "over_the_air", "noise, LMMSE, demapper")
         self.wrap(link.receiver, "call", "LDPC decoder, CRC")
 
 

@@ -5,8 +5,8 @@ bits ─ Framing ─ Transmitter ─ P ─▶ y = H P x + n (+ interference) ─
 
 from __future__ import annotations
 
-from functools import partial
-from typing import NamedTuple
+from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import tensorflow as tf
@@ -14,15 +14,17 @@ from sionna.phy import Block
 
 from sc_sionna.core.errors import UserError
 from sc_sionna.core.tensor import Tensor
+from sc_sionna.phy.air.loop import Channel, Received, transmit
 from sc_sionna.phy.framing import Framing
-from sc_sionna.phy.mimo import MimoChannel, check_finite, interference_of_link, no_per_image, seed_of_link
+from sc_sionna.phy.mimo import MimoChannel, interference_of_link, no_per_image, seed_of_link
 from sc_sionna.phy.receiver import Receiver
 from sc_sionna.phy.snr import noise_variance
 from sc_sionna.phy.transmitter import Transmitter
 from sc_sionna.settings import LinkSettings
 
 
-class LinkOutput(NamedTuple):
+@dataclass(frozen=True, eq=False)
+class LinkOutput:
     """What a :class:`DigitalLink` returns. B images, M code blocks that were sent, in the order of the images.
 
     bits : int32 [B, P], decoded payload; blocks that were not sent are zero
@@ -30,19 +32,37 @@ class LinkOutput(NamedTuple):
     crc_ok : bool [B, num_blocks], the receiver's verdicts, False for blocks that were not sent; None without a CRC
     erased : bool [B, num_blocks], sent blocks of which the receiver has no decision on some bit, since nothing arrived that
         would decide it; their bits are zeros by default, and their CRC counts as failed
-    x_hat, no_eff : [M, U, S], equalised symbols and their effective noise variance
-    llr : [M, n], ln P(1)/P(0)
-    h : [B, realisations, num_rx_ant, num_tx_ant]
+    h : tensor [B, realisations, num_rx_ant, num_tx_ant]
+    x_hat, no_eff : tensors [M, U, S], equalised symbols and their effective noise variance, made when they are first read
+    llr : tensor [M, n], ln P(1)/P(0), made when it is first read
     """
 
     bits: np.ndarray
     block_bits: np.ndarray
     crc_ok: np.ndarray | None
     erased: np.ndarray
-    x_hat: tf.Tensor
-    no_eff: tf.Tensor
-    llr: tf.Tensor
     h: tf.Tensor
+    _received: Received
+
+    @cached_property
+    def x_hat(self) -> tf.Tensor:
+        """Equalised symbols."""
+        return tf.constant(self._received.x_hat)
+
+    @cached_property
+    def no_eff(self) -> tf.Tensor:
+        """Their effective noise variance."""
+        return tf.constant(self._received.no_eff)
+
+    @cached_property
+    def llr(self) -> tf.Tensor:
+        """LLRs of the coded bits."""
+        return tf.constant(_frames(self._received.llr))
+
+
+def _frames(llr: np.ndarray) -> np.ndarray:
+    """LLRs of blocks ``[M, U, S·m]`` as code words ``[M, n]``."""
+    return llr.reshape(len(llr), llr.shape[1] * llr.shape[2])
 
 
 class DigitalLink(Block):
@@ -75,13 +95,14 @@ class DigitalLink(Block):
         self.transmitter = Transmitter(self.framing, settings)
         self.receiver = Receiver(self.transmitter)
         self.mimo = MimoChannel(settings, self.framing.num_channel_uses)
-        # a partial of its own: TensorFlow counts traces per code object and would warn of several links as of one
-        self._front_end = tf.function(partial(self._over_the_air), reduce_retracing=True, autograph=False)
 
     def _propagate(
         self, x: Tensor, image: Tensor, block: Tensor, no: Tensor, seed: Tensor, interference: Tensor | None
     ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor]:
-        """Streams ``[M, U, S]`` of blocks with their image and place in it → h, y ``[M, U, rx]``, filter and no_eff."""
+        """What :func:`~sc_sionna.phy.air.loop.transmit` computes, in TensorFlow and as far as the antennas.
+
+        Streams ``[M, U, S]`` of blocks with their image and place in it → h, y ``[M, U, rx]``, filter and no_eff.
+        """
         batch_size, uses = tf.shape(no)[0], self.framing.uses_per_block
         h, g, w, no_eff = self.mimo.draw(batch_size, no, seed)
         use = block[:, None] * uses + tf.range(uses)  # [M, U] within the image
@@ -99,11 +120,9 @@ class DigitalLink(Block):
             y = y + tf.gather_nd(full, tf.stack([tf.broadcast_to(image[:, None], tf.shape(use)), use], -1))  # Eq. (8)
         return h, y, w, no_eff
 
-    def _over_the_air(self, *inputs: Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor]:
-        """Inputs of :meth:`_propagate` → h, x_hat, no_eff, llr."""
-        h, y, w, no_eff = self._propagate(*inputs)
-        x_hat, llr, no_eff = self.receiver.llrs(y, w, no_eff)
-        return h, x_hat, no_eff, llr
+    def over_the_air(self, x: np.ndarray, image: np.ndarray, block: np.ndarray, channel: Channel) -> Received:
+        """Streams of blocks over what their images meet, see :func:`~sc_sionna.phy.air.loop.transmit`."""
+        return transmit(x, image, block, channel, self.receiver.demapper.pam)
 
     def received(self, bits: Tensor, snr_db: float | Tensor, seed: Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         """What reaches the antennas: y ``[M, U, rx]``, LMMSE filter ``[M, ·, S, rx]`` and no_eff ``[M, ·, S]``.
@@ -138,26 +157,24 @@ class DigitalLink(Block):
                 raise UserError(f"num_blocks = {counts}: one number from 0 to {total} per image is wanted")
             sent = np.arange(total) < counts[:, None]
         image, block = (x.astype(np.int32) for x in np.nonzero(sent))
-        count = len(image)
-        if count == 0:  # not every operation takes an empty batch: one block goes through and is dropped
-            image, block = np.zeros((2, 1), np.int32)
-        no = no_per_image(noise_variance(snr_db), batch_size)
-        h, x_hat, no_eff, llr = self._front_end(
-            tf.constant(self.transmitter(blocks[image, block])),
-            tf.constant(image),
-            tf.constant(block),
-            no,
+        everything = len(image) == sent.size  # the common case, without copies
+        x = self.transmitter(blocks.reshape(sent.size, -1) if everything else blocks[sent])
+        shape = (batch_size, self.framing.num_channel_uses, self.settings.num_rx_ant)
+        h, channel = self.mimo.meet(
+            no_per_image(noise_variance(snr_db), batch_size),
             seed_of_link(seed),
-            interference_of_link(interference, (batch_size, self.framing.num_channel_uses, self.settings.num_rx_ant)),
+            interference_of_link(interference, shape),
         )
-        check_finite(self.settings.channel, h)
-        x_hat, no_eff, llr = x_hat[:count], no_eff[:count], llr[:count]
-        decoded = self.receiver(llr)
-        received, erased = np.zeros(blocks.shape, np.int32), np.zeros(sent.shape, bool)
-        received[sent] = decoded.bits[:, : self.framing.block_payload_bits]
-        erased[sent] = decoded.erased
+        on_air = self.over_the_air(x, image, block, channel)
+        decoded = self.receiver(_frames(on_air.llr))
+        payloads = decoded.bits[:, : self.framing.block_payload_bits]
+        if everything:
+            received, erased = payloads.astype(np.int32).reshape(blocks.shape), decoded.erased.reshape(sent.shape)
+        else:
+            received, erased = np.zeros(blocks.shape, np.int32), np.zeros(sent.shape, bool)
+            received[sent], erased[sent] = payloads, decoded.erased
         crc_ok = None
         if decoded.crc_ok is not None:
             crc_ok = np.zeros(sent.shape, bool)
             crc_ok[sent] = decoded.crc_ok
-        return LinkOutput(self.framing.to_payload(received), received, crc_ok, erased, x_hat, no_eff, llr, h)
+        return LinkOutput(self.framing.to_payload(received), received, crc_ok, erased, h, on_air)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import tensorflow as tf
 from sionna.phy import Object
 
 from sc_sionna.core.errors import UserError
 from sc_sionna.core.tensor import Tensor
+from sc_sionna.phy.air.loop import Channel
 from sc_sionna.phy.channels import complex_normal, make_channel
 from sc_sionna.phy.channels.contract import check_draw
 from sc_sionna.phy.precoding import make_precoder
@@ -35,24 +38,53 @@ class MimoChannel(Object):
         uses = {"image": num_uses, "symbol": 1}.get(str(settings.coherence), settings.coherence)
         self.uses_per_realisation = min(int(uses), num_uses)
         self.num_realisations = -(-num_uses // self.uses_per_realisation)
+        # a partial of its own: TensorFlow counts traces per code object and would warn of several links as of one
+        self._compiled_draw = tf.function(
+            partial(self._keyed_draw),
+            input_signature=[tf.TensorSpec([], tf.int32), tf.TensorSpec([2], tf.int32)],
+            autograph=False,
+        )
 
     @property
     def mean_energy(self) -> float:
         """E|h|² of the channel model as measured when it was built, before any normalisation."""
         return self.channel.mean_energy
 
-    def draw(
-        self, batch_size: int | Tensor, no: tf.Tensor, seed: tf.Tensor
-    ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor]:
-        """Fading of B images at noise variances ``no [B]``: h, precoded g = H P ``[B, R, rx, S]``, filter, no_eff."""
+    def matrices(self, batch_size: int | Tensor, seed: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """Fading of B images: h ``[B, R, rx, tx]`` and precoded g = H P ``[B, R, rx, S]``."""
         h = self.channel(batch_size, self.num_realisations, tf.random.experimental.stateless_fold_in(seed, 0))
         antennas = (self.settings.num_rx_ant, self.settings.num_tx_ant)
         check_draw(self.settings.channel, h, *antennas)
         check_finite(self.settings.channel, h)
         h = tf.broadcast_to(h, [batch_size, self.num_realisations, *antennas])  # a model may leave one realisation
-        g = tf.matmul(h, self.precoder(h))
+        return h, tf.matmul(h, self.precoder(h))
+
+    def draw(
+        self, batch_size: int | Tensor, no: tf.Tensor, seed: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor]:
+        """Fading of B images at noise variances ``no [B]``: h, g as :meth:`matrices`, filter and no_eff."""
+        h, g = self.matrices(batch_size, seed)
         w, no_eff = lmmse_filter(g, tf.broadcast_to(no[:, None], tf.shape(g)[:2]))
         return h, g, w, no_eff
+
+    def meet(self, no: Tensor, seed: tf.Tensor, interference: Tensor | None = None) -> tuple[tf.Tensor, Channel]:
+        """The same draws for the compiled loop: h ``[B, R, rx, tx]``, and what B images at noise variances no ``[B]`` meet.
+
+        seed : int32 ``[2]``; interference : complex64, broadcastable to ``[B, num_uses, rx]``, or None
+        """
+        no = np.ascontiguousarray(no, np.float32)
+        h, g, key, counter = self._compiled_draw(tf.constant(len(no)), seed)
+        check_finite(self.settings.channel, h)
+        if interference is not None:
+            values = np.asarray(interference, np.complex64)
+            interference = np.ascontiguousarray(values.reshape((1,) * (3 - values.ndim) + values.shape))
+        words = np.concatenate([key.numpy(), counter.numpy()])
+        return h, Channel(g.numpy(), no, words, self.uses_per_realisation, interference)
+
+    def _keyed_draw(self, batch_size: tf.Tensor, seed: tf.Tensor) -> tuple[tf.Tensor, ...]:
+        """Matrices h and g, and the key and the counter that the seed of :meth:`noise` stands for."""
+        noise_seed = tf.random.experimental.stateless_fold_in(seed, 1)
+        return *self.matrices(batch_size, seed), *tf.raw_ops.StatelessRandomGetKeyCounter(seed=noise_seed)
 
     def noise(self, batch_size: int | Tensor, no: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
         """Noise ``[num_uses, B, rx]``, drawn use by use: a shorter payload sees a prefix of it."""

@@ -11,12 +11,12 @@ from sionna.phy import Block
 from sionna.phy.fec.crc import CRCDecoder
 from sionna.phy.fec.ldpc import LDPC5GDecoder
 
+from sc_sionna.phy.air.kernels import MIN_GAIN
+from sc_sionna.phy.air.loop import Pam
 from sc_sionna.phy.ldpc.decoder import LayeredLDPCDecoder
 from sc_sionna.phy.transmitter import Transmitter
 
 SIONNA_CHUNK = 64  # frames per call of Sionna's decoder: one compilation, and working memory that fits the cache
-
-MIN_GAIN = 1e-10  # below it nothing of a stream arrives (8 streams of an SVD on 4 antennas): x_hat = 0, LLR = 0
 
 
 def lmmse_filter(g: tf.Tensor, no: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
@@ -77,6 +77,8 @@ class QamDemapper(Block):
         self.ones = [np.flatnonzero(real_words[:, 2 * b] == 1) for b in range(half)]
         self.zeros = [np.flatnonzero(real_words[:, 2 * b] == 0) for b in range(half)]
         self.add = _log_add if method == "app" else tf.maximum
+        sides = np.array([[zero, one] for zero, one in zip(self.zeros, self.ones, strict=True)], np.int32)
+        self.pam = Pam(np.array(self.levels, np.float32), sides, method == "app")  # for the compiled loop
 
     def call(self, x_hat: tf.Tensor, no_eff: tf.Tensor) -> tf.Tensor:
         """LLRs of the m bits of every equalised symbol, for noise of variance ``no_eff``."""

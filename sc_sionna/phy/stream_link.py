@@ -10,7 +10,7 @@ that a stream of 33 bytes costs what 33 bytes cost.
 
 from __future__ import annotations
 
-from functools import lru_cache, partial
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -18,10 +18,11 @@ import tensorflow as tf
 from sionna.phy import Object
 
 from sc_sionna.core.errors import UserError
+from sc_sionna.phy.air.loop import Received, transmit
 from sc_sionna.phy.budget import Budget, digital_budget
 from sc_sionna.phy.framing import Framing
 from sc_sionna.phy.layout import AirLayout, coded_uses
-from sc_sionna.phy.mimo import MimoChannel, check_finite, interference_of_link, no_per_image, seed_of_link
+from sc_sionna.phy.mimo import MimoChannel, interference_of_link, no_per_image, seed_of_link
 from sc_sionna.phy.receiver import Receiver
 from sc_sionna.phy.snr import noise_variance
 from sc_sionna.phy.transmitter import Transmitter
@@ -103,7 +104,7 @@ class StreamLink(Object):
         self.header_uses = self.header.framing.num_channel_uses if self.header else 0
         self.code = lru_cache(KEPT_CODES)(lambda payload_bits: Code(payload_bits, settings))
         self.layout = lru_cache(KEPT_CODES)(self._layout)
-        self._front_ends = lru_cache(None)(self._front_end)
+        self._mimo = lru_cache(None)(lambda num_uses: MimoChannel(settings, num_uses))
 
     def num_uses(self, num_bits: int) -> int:
         """Channel uses of a stream of so many bits, header included."""
@@ -125,23 +126,6 @@ class StreamLink(Object):
             parts.append(digital_budget(self.header.framing, 0.0, self.length_bits))
         return Budget(**{name: sum(getattr(part, name) for part in parts) for name in Budget.model_fields})
 
-    def _front_end(self, num_uses: int) -> Any:
-        """Compiled ``(x [B, U, S], no [B], seed [2], interference or None) -> h, y [B, U, rx], llr [B, U, S, m]``."""
-        mimo = MimoChannel(self.settings, num_uses)
-        demapper = self.code(self.fixed_bits or self.unit_bits).receiver.demapper
-
-        def over_the_air(x: Any, no: Any, seed: Any, interference: Any) -> tuple[tf.Tensor, ...]:
-            batch_size = tf.shape(x)[0]
-            h, g, w, no_eff = mimo.draw(batch_size, no, seed)
-            of_use = mimo.realisation_of(tf.range(num_uses))
-            g, w, no_eff = (tf.gather(t, of_use, axis=1) for t in (g, w, no_eff))  # [B, U, ...]
-            y = tf.squeeze(tf.matmul(g, x[..., None]), -1) + tf.transpose(mimo.noise(batch_size, no, seed), [1, 0, 2])
-            if interference is not None:
-                y = y + tf.broadcast_to(interference, tf.shape(y))
-            return h, y, demapper(tf.squeeze(tf.matmul(w, y[..., None]), -1), no_eff)
-
-        return tf.function(partial(over_the_air), reduce_retracing=True, autograph=False)
-
     def _length_field(self, streams: list[np.ndarray]) -> np.ndarray:
         """Lengths of the streams in units, as bits ``[B, length_bits]``, most significant first."""
         units = np.array([len(s) // self.unit_bits for s in streams])
@@ -160,18 +144,18 @@ class StreamLink(Object):
 
         interference : complex, broadcastable to [B, U, num_rx_ant] with U the uses of the longest stream, or None
         """
-        _, llr, num_uses = self._transmit(streams, snr_db, seed, interference)
-        return self._decode(streams, num_uses, llr)
+        on_air, num_uses = self._transmit(streams, snr_db, seed, interference)
+        return self._decode(streams, num_uses, on_air.llr)
 
     def received(self, streams: list[np.ndarray], snr_db: float, seed: Any) -> np.ndarray:
         """What reaches the antennas while every stream is still being sent: complex64 ``[B, U, rx]``."""
-        y, _, num_uses = self._transmit(streams, snr_db, seed, None)
-        return y[:, : num_uses.min()]
+        on_air, num_uses = self._transmit(streams, snr_db, seed, None, received=True)
+        return on_air.y[:, : num_uses.min()]
 
     def _transmit(
-        self, streams: list[np.ndarray], snr_db: float, seed: Any, interference: Any
-    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Y ``[B, U, rx]``, LLRs ``[B, U, S·m]`` and the channel uses of each stream ``[B]``, the longest filled up."""
+        self, streams: list[np.ndarray], snr_db: float, seed: Any, interference: Any, received: bool = False
+    ) -> tuple[Received, np.ndarray]:
+        """What arrives in U uses, those of the longest stream filled up, and the channel uses of each stream ``[B]``."""
         if not streams:
             raise UserError("streams: an empty batch; send at least one")
         if self.fixed_bits is not None and any(len(s) != self.fixed_bits for s in streams):
@@ -191,14 +175,14 @@ class StreamLink(Object):
         if interference is not None:
             interference = _repeated(np.asarray(interference), total)
         shape = (len(streams), total, self.settings.num_rx_ant)
-        h, y, llr = self._front_ends(total)(
-            tf.constant(x),
+        mimo, demapper = self._mimo(total), self.code(self.fixed_bits or self.unit_bits).receiver.demapper
+        _, channel = mimo.meet(
             no_per_image(noise_variance(snr_db), len(streams)),
             seed_of_link(seed),
             interference_of_link(interference, shape),
         )
-        check_finite(self.settings.channel, h)
-        return np.asarray(y), np.asarray(llr).reshape(len(streams), total, -1), num_uses
+        image = np.arange(len(streams), dtype=np.int32)
+        return transmit(x, image, np.zeros_like(image), channel, demapper.pam, received), num_uses
 
     def _decode(self, streams: list[np.ndarray], num_uses: np.ndarray, llr: np.ndarray) -> StreamOutput:
         """Receive LLRs ``[B, U, S·m]``, by the lengths that the headers say."""

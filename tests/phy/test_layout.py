@@ -48,7 +48,7 @@ def test_the_layout_of_a_stream_is_what_its_receiver_reads(num_bits: int) -> Non
     assert layout.num_uses == link.num_uses(num_bits) == layout.blocks[-1].first_use + layout.blocks[-1].num_uses
     assert layout.header_uses == layout.blocks[0].first_use == link.header_uses > 0
     assert len(layout.blocks) == (1 if num_bits == 160 else 2)
-    _, llr, _ = link._transmit(streams, 30.0, seed, None)
+    llr = link._transmit(streams, 30.0, seed, None)[0].llr
     sent = link.code(num_bits).framing.to_blocks(np.stack(streams))
     for number, block in enumerate(layout.blocks):
         of_block = llr[:, block.first_use : block.first_use + block.num_uses]
@@ -56,7 +56,7 @@ def test_the_layout_of_a_stream_is_what_its_receiver_reads(num_bits: int) -> Non
         np.testing.assert_array_equal(decoded[:, : sent.shape[-1]], sent[:, number])
     last = layout.blocks[-1]
     noise = noise_on(last.first_use + 1, llr.shape[1])
-    hit = (link._transmit(streams, 30.0, seed, noise)[1] != llr).any(axis=(0, 2))
+    hit = (link._transmit(streams, 30.0, seed, noise)[0].llr != llr).any(axis=(0, 2))
     assert np.flatnonzero(hit).tolist() == [last.first_use + 1]
 
 

@@ -7,6 +7,10 @@ from functools import partial
 from typing import Any
 
 import numba
+from llvmlite import ir  # type: ignore[import-untyped]
+from numba import types
+from numba.extending import intrinsic
+from numba.np.arrayobj import make_array
 
 Function = Callable[..., Any]
 
@@ -36,3 +40,15 @@ def compile_cached(define: Callable[[Callable[[Function], Function]], Function],
         kernel = define(partial(_jit, cache=False))
         kernel.compile(signature)  # type: ignore[attr-defined]
     return kernel
+
+
+@intrinsic
+def fetch_add(typingctx, counter, amount):  # type: ignore[no-untyped-def]
+    """Atomically add to ``counter[0]`` and return its old value: how the threads of a compiled loop share its work."""
+    sig = types.int64(counter, types.int64)
+
+    def codegen(context: Any, builder: ir.IRBuilder, sig: Any, args: Any) -> ir.Value:
+        pointer = make_array(sig.args[0])(context, builder, args[0]).data
+        return builder.atomic_rmw("add", pointer, args[1], "monotonic")
+
+    return sig, codegen

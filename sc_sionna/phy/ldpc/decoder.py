@@ -8,9 +8,7 @@ clauses 5.3.2 and 5.4.2; everything is derived from the encoder's own parity-che
 
 from __future__ import annotations
 
-import os
 import threading
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,6 +20,7 @@ from sc_sionna.core.errors import UserError
 from sc_sionna.core.threads import available_threads
 from sc_sionna.phy.ldpc.kernels import Scratch, decode_frames_kernel
 from sc_sionna.phy.ldpc.simd import LANES, MAX_DEGREE
+from sc_sionna.phy.threads import Threads
 
 
 def ldpc_encoder(k: int, n: int, num_bits_per_symbol: int | None = None) -> LDPC5GEncoder:
@@ -148,6 +147,7 @@ class LayeredLDPCDecoder(Block):
         self.encoder = encoder
         self.num_iter = int(num_iter)
         self.num_threads = num_threads or available_threads()
+        self._threads = Threads(self.num_threads)
         self._hard_out, self._early_stop = hard_out, early_stop
         self.graph = CodeGraph(encoder)
         blocks = -(-self.graph.n // LANES)
@@ -155,8 +155,6 @@ class LayeredLDPCDecoder(Block):
         self._target[: self.graph.n] = self.graph.sent_var
         self._out_var = np.arange(self.graph.k, dtype=np.int32) if return_infobits else self.graph.sent_var
         self._idle_scratch: list[Scratch] = []
-        self._pool: ThreadPoolExecutor | None = None
-        self._pool_process = 0
         self._lock = threading.Lock()
 
     def decode(self, llr: np.ndarray, soft: bool = False) -> DecoderResult:
@@ -230,9 +228,7 @@ class LayeredLDPCDecoder(Block):
                 with self._lock:
                     self._idle_scratch.append(scratch)
 
-        helpers = min(self.num_threads, -(-len(frames) // LANES)) - 1
-        futures = [self._threads().submit(work) for _ in range(helpers)]
-        if max([work(), *(future.result() for future in futures)]) >= 0:
+        if max(self._threads.run(work, -(-len(frames) // LANES))) >= 0:
             bad, position = np.argwhere(~np.isfinite(frames))[0]
             raise UserError(
                 f"llr[{bad}, {position}] = {frames[bad, position]}: LLRs must be finite; "
@@ -245,10 +241,3 @@ class LayeredLDPCDecoder(Block):
             if self._idle_scratch:
                 return self._idle_scratch.pop()
         return Scratch(self.graph.num_var, len(self.graph.var), len(self._target) // LANES, len(self._out_var))
-
-    def _threads(self) -> ThreadPoolExecutor:
-        with self._lock:
-            if self._pool is None or self._pool_process != os.getpid():  # a fork does not carry threads over
-                self._pool_process = os.getpid()
-                self._pool = ThreadPoolExecutor(self.num_threads - 1, thread_name_prefix="ldpc")
-            return self._pool

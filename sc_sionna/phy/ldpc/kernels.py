@@ -19,7 +19,7 @@ import numba
 import numpy as np
 
 from sc_sionna.phy.ldpc import simd
-from sc_sionna.phy.ldpc.compiled import compile_cached, inlined
+from sc_sionna.phy.ldpc.compiled import compile_cached, fetch_add, inlined
 from sc_sionna.phy.ldpc.simd import (
     CHANNEL_MAX,
     LANES,
@@ -27,7 +27,6 @@ from sc_sionna.phy.ldpc.simd import (
     capture_signs,
     clear_lanes,
     failing_lanes,
-    fetch_add,
     load_lanes,
     undecided_lanes,
     update_checks,

@@ -250,15 +250,3 @@ def load_lanes(typingctx, stage, stride, post, target, keep, blocks):  # type: i
         return context.get_dummy_value()
 
     return sig, codegen
-
-
-@intrinsic
-def fetch_add(typingctx, counter, amount):  # type: ignore[no-untyped-def]
-    """Atomically add to ``counter[0]`` and return its old value."""
-    sig = types.int64(counter, types.int64)
-
-    def codegen(context: Any, builder: ir.IRBuilder, sig: Any, args: Any) -> ir.Value:
-        pointer = _data(context, builder, sig, args, 0, vectors=False)
-        return builder.atomic_rmw("add", pointer, args[1], "monotonic")
-
-    return sig, codegen

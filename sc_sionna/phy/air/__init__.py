@@ -1,0 +1,1 @@
+"""The link between the encoder's symbols and the decoder's LLRs as one compiled loop."""

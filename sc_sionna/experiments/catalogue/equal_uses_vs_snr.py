@@ -15,10 +15,10 @@ from sc_sionna.schemes import SchemeSpec, parse_schemes
 from sc_sionna.settings import Settings
 from sc_sionna.sweep import Record
 
-# Each conventional source with the CRC that suits short blocks: of 24 bits in all, 16 would be most
-PICTURES = (
-    "pixels-ldpc[source.crc=CRC6],jpeg-ldpc[source.crc=CRC11],webp-ldpc[source.crc=CRC11],avif-ldpc[source.crc=CRC11]"
-)
+# Each conventional source with the CRC that suits short blocks, since of 24 bits in all 16 would be most, and with the
+# classifier that was fine-tuned on decoded pictures
+PIXELS, JPEG = "pixels-ldpc@decoded[source.crc=CRC6]", "jpeg-ldpc@decoded[source.crc=CRC11]"
+PICTURES = f"{PIXELS},{JPEG},webp-ldpc@decoded[source.crc=CRC11],avif-ldpc@decoded[source.crc=CRC11]"
 SCHEMES = f"masked-vqvae,masked-vqvae+at,jscc,label-ldpc,{PICTURES}"
 # Streams, modulation and code rate of the links that do not adapt, from robust to fast; the last is the paper's
 FIXED = {
@@ -26,9 +26,9 @@ FIXED = {
     "2 x qpsk, 1/2": {"num_streams": 2, "modulation": "qpsk", "coderate": 0.5},
     "4 x 16qam, 1/2": {"num_streams": 4, "modulation": "16qam", "coderate": 0.5},
 }
-FIXED_SCHEMES = ("masked-vqvae", "pixels-ldpc[source.crc=CRC6]")
+FIXED_SCHEMES = ("masked-vqvae", PIXELS)
 # Where the transmitter knows the channel of each image: a learned scheme, an analog one and two conventional ones
-KNOWING_SCHEMES = ("masked-vqvae", "jscc", "pixels-ldpc[source.crc=CRC6]", "jpeg-ldpc[source.crc=CRC11]")
+KNOWING_SCHEMES = ("masked-vqvae", "jscc", PIXELS, JPEG)
 
 
 class Own(Settings):

@@ -57,6 +57,19 @@ def test_what_arrives_is_what_the_whole_file_shows(name: str, settings: dict, pi
             assert len(bits) <= 8 * len(file)
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize(("name", "quality"), [("jpeg", 3), ("jpeg", 20), ("jpeg", 75), ("webp", 1)])
+def test_ten_thousand_pictures_arrive_as_the_whole_file_shows_them(name: str, quality: int) -> None:
+    """Digits with noise of every strength, moved about and coloured: no two alike."""
+    codec, generator = make(name, quality=quality), np.random.default_rng(quality)
+    digits = load("digits", "train").pixels
+    for number in range(10_000):
+        pixels = np.roll(digits[number % len(digits)], generator.integers(0, 32, 2), (0, 1)) * generator.random(3)
+        pixels = np.clip(pixels + generator.normal(0, 60 * generator.random(), pixels.shape), 0, 255).astype(np.uint8)
+        shown = codec.decode(codec.encode(pixels))
+        np.testing.assert_array_equal(shown, read_image(codec.file(pixels), codec.FORMAT, (32, 32)))
+
+
 @pytest.mark.parametrize(("name", "settings"), MADE)
 def test_damage_gives_an_image_or_none_and_never_raises(name: str, settings: dict, pictures: np.ndarray) -> None:
     codec, generator = make(name, **settings), np.random.default_rng(2)

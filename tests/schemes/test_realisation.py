@@ -13,6 +13,7 @@ from sc_sionna.core.errors import UserError
 from sc_sionna.experiments.accuracy import AccuracyExperiment, AccuracySettings
 from sc_sionna.experiments.base import run_and_save
 from sc_sionna.experiments.replay import replay_record
+from sc_sionna.phy.awgn_table import awgn_sha256
 from sc_sionna.phy.channels import make_channel
 from sc_sionna.phy.link import DigitalLink
 from sc_sionna.phy.mimo import MimoChannel, seed_of_link
@@ -176,10 +177,25 @@ def test_by_realisation_is_no_worse_than_by_snr_and_below_the_ideal_code() -> No
         assert found["mcs", snr_db] - 0.03 <= found["mcs-realisation", snr_db] <= found["ideal", snr_db] + 0.03
 
 
+def test_without_a_target_errors_are_weighed_against_what_bits_are_worth(tiny_weights: Path) -> None:
+    sweep = job_of(tiny_weights, (PIXELS,), target_bler=None)
+    scheme, batch = sweep.scheme(PIXELS), sweep.batch(0)
+    with pytest.raises(UserError, match=r"what bits are worth to .* is not measured yet"):
+        scheme.chosen_modes(batch, 9.0)
+    worth, lost = np.log(scheme._table.num_bits) / 10, np.full(len(scheme.modes), 0.1)
+    scheme._worth = worth, lost
+    chosen = scheme.chosen_modes(batch, 9.0)
+    rates, _ = scheme._table.predict(scheme._realisations.stream_snrs(48, 9.0, batch.link_seed(9.0)))
+    expected = (1 - rates) * worth[:, None] + rates * lost[:, None]
+    expected[(rates > 0.5) | ~scheme.offered(9.0)[:, None]] = -1
+    assert (expected[chosen, np.arange(48)] >= expected.max(axis=0) - 1e-3).all()
+    assert sweep.inputs()["validation_images_sha256"]
+
+
 def test_a_sweep_says_the_share_of_each_mode_and_replays(tiny_weights: Path, tmp_path: Path) -> None:
-    sweep = job_of(tiny_weights, (PIXELS, "jscc"), (0, 12), images=32, target_bler=None)
+    sweep = job_of(tiny_weights, (PIXELS, "jscc"), (0,), images=32)
     record = run_and_save(sweep, "realised", tmp_path, quiet=True)
-    assert record.settings["inputs"]["validation_images_sha256"]
+    assert record.settings["inputs"]["mode_table_sha256"] == awgn_sha256()
     for at in record.notes["modes"].values():
         for shares in at.values():
             assert sum(shares.values()) == pytest.approx(1.0)

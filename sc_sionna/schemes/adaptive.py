@@ -207,10 +207,10 @@ class AdaptiveScheme:
             scheme.forget()
 
 
-def _thinned(rising: np.ndarray) -> list[int]:
+def _thinned(rising: np.ndarray) -> np.ndarray:
     """Of rising numbers the first, and each that is well above the one before it."""
     kept: list[int] = []
     for number in rising:
         if not kept or number > CLOSE * kept[-1]:
             kept.append(int(number))
-    return kept
+    return np.array(kept)

@@ -108,7 +108,7 @@ class RealisationScheme(AdaptiveScheme):
         numbers = np.concatenate([self.chosen_modes(batch, snr_db) for batch in batches()])
         counts = np.bincount(numbers, minlength=len(self.modes))
         order = np.argsort(-counts, kind="stable")
-        return {str(self.modes[number]): counts[number] / len(numbers) for number in order if counts[number]}
+        return {str(self.modes[number]): float(counts[number] / len(numbers)) for number in order if counts[number]}
 
     def _parts(self, batch: Batch, snr_db: float) -> list[tuple[Scheme, np.ndarray]]:
         """The scheme in each mode of the batch, and the rows of the images that have it."""

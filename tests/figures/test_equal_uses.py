@@ -58,6 +58,20 @@ def test_fixed_modes_and_the_bound_stand_beside_the_adaptive_link(drawn, tmp_pat
     )
 
 
+def test_what_adapts_to_the_realisation_is_dash_dotted_beside_the_others(drawn, tmp_path: Path) -> None:
+    records = [
+        record_of("adaptive", {"masked-vqvae": [80, 96], "pixels-ldpc": [50, 95]}),
+        record_of("realisation", {"pixels-ldpc": [60, 97]}, adaptation="mcs-realisation"),
+    ]
+    plot_equal_uses(records, tmp_path / "a.png", "title")
+    left, right = drawn[0].axes
+    assert lines(left) == [("-", [80, 96]), ("-", [50, 95])]
+    assert lines(right) == [("-", [50, 95]), ("-.", [60, 97])]
+    assert len({c.lines[0].get_color() for c in right.containers}) == 1
+    legend = [text.get_text() for text in drawn[0].legends[0].get_texts()]
+    assert set(legend) == {"masked-vqvae", "pixels-ldpc", "adapts to the realisation"}
+
+
 def test_the_uses_of_an_accuracy_are_interpolated_over_their_logarithm() -> None:
     assert uses_needed([(16, 0.5), (64, 0.9)], 0.7) == pytest.approx(32)
     assert uses_needed([(16, 0.5), (32, 0.9), (64, 0.91)], 0.9) == pytest.approx(32)

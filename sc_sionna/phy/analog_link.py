@@ -5,6 +5,8 @@ symbols ─ P ─▶ y = H P x + n (+ interference) ─▶ LMMSE ─▶ symbols
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import tensorflow as tf
 from sionna.phy import Block
@@ -39,6 +41,10 @@ class AnalogLink(Block):
             raise UserError(f"num_channel_uses = {num_channel_uses}: at least 1 is needed")
         self.settings = settings
         self.mimo = MimoChannel(settings, num_channel_uses)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> tuple[Tensor, Tensor]:
+        """As :meth:`call`; a block of Sionna's would make tensors of NumPy arrays first."""
+        return self.call(*args, **kwargs)
 
     def call(
         self, x: Tensor, snr_db: float | Tensor, seed: Tensor, interference: Tensor | None = None

@@ -99,7 +99,8 @@ class Framing:
                 f"bits of shape {bits.shape}: [batch, {self.payload_bits}] is wanted; build a link for them"
             )
         padding = self.num_blocks * self.block_payload_bits - self.payload_bits
-        return np.pad(bits, ((0, 0), (0, padding))).reshape(len(bits), self.num_blocks, self.block_payload_bits)
+        padded = np.pad(bits, ((0, 0), (0, padding))) if padding else bits
+        return padded.reshape(len(bits), self.num_blocks, self.block_payload_bits)
 
     def to_payload(self, blocks: np.ndarray) -> np.ndarray:
         """Inverse of :meth:`to_blocks`."""

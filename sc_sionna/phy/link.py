@@ -5,8 +5,10 @@ bits ─ Framing ─ Transmitter ─ P ─▶ y = H P x + n (+ interference) ─
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -14,7 +16,7 @@ from sionna.phy import Block
 
 from sc_sionna.core.errors import UserError
 from sc_sionna.core.tensor import Tensor
-from sc_sionna.phy.air.loop import Channel, Received, transmit
+from sc_sionna.phy.air.loop import Channel, Memory, Received, transmit
 from sc_sionna.phy.framing import Framing
 from sc_sionna.phy.mimo import MimoChannel, interference_of_link, no_per_image, seed_of_link
 from sc_sionna.phy.receiver import Receiver
@@ -33,8 +35,10 @@ class LinkOutput:
     erased : bool [B, num_blocks], sent blocks of which the receiver has no decision on some bit, since nothing arrived that
         would decide it; their bits are zeros by default, and their CRC counts as failed
     h : tensor [B, realisations, num_rx_ant, num_tx_ant]
-    x_hat, no_eff : tensors [M, U, S], equalised symbols and their effective noise variance, made when they are first read
-    llr : tensor [M, n], ln P(1)/P(0), made when it is first read
+    x_hat, no_eff : tensors [M, U, S], equalised symbols and their effective noise variance
+    llr : tensor [M, n], ln P(1)/P(0)
+
+    The last three are computed, once more, when one of them is first read: most callers want bits.
     """
 
     bits: np.ndarray
@@ -42,7 +46,11 @@ class LinkOutput:
     crc_ok: np.ndarray | None
     erased: np.ndarray
     h: tf.Tensor
-    _received: Received
+    _air: Callable[[], Received]
+
+    @cached_property
+    def _received(self) -> Received:
+        return self._air()
 
     @cached_property
     def x_hat(self) -> tf.Tensor:
@@ -95,6 +103,7 @@ class DigitalLink(Block):
         self.transmitter = Transmitter(self.framing, settings)
         self.receiver = Receiver(self.transmitter)
         self.mimo = MimoChannel(settings, self.framing.num_channel_uses)
+        self._llrs = Memory()
 
     def _propagate(
         self, x: Tensor, image: Tensor, block: Tensor, no: Tensor, seed: Tensor, interference: Tensor | None
@@ -120,9 +129,15 @@ class DigitalLink(Block):
             y = y + tf.gather_nd(full, tf.stack([tf.broadcast_to(image[:, None], tf.shape(use)), use], -1))  # Eq. (8)
         return h, y, w, no_eff
 
-    def over_the_air(self, x: np.ndarray, image: np.ndarray, block: np.ndarray, channel: Channel) -> Received:
+    def __call__(self, *args: Any, **kwargs: Any) -> LinkOutput:
+        """As :meth:`call`; a block of Sionna's would make tensors of NumPy arrays first."""
+        return self.call(*args, **kwargs)
+
+    def over_the_air(
+        self, x: np.ndarray, image: np.ndarray, block: np.ndarray, channel: Channel, llr: np.ndarray | None = None
+    ) -> Received:
         """Streams of blocks over what their images meet, see :func:`~sc_sionna.phy.air.loop.transmit`."""
-        return transmit(x, image, block, channel, self.receiver.demapper.pam)
+        return transmit(x, image, block, channel, self.receiver.demapper.pam, llr)
 
     def received(self, bits: Tensor, snr_db: float | Tensor, seed: Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         """What reaches the antennas: y ``[M, U, rx]``, LMMSE filter ``[M, ·, S, rx]`` and no_eff ``[M, ·, S]``.
@@ -165,8 +180,9 @@ class DigitalLink(Block):
             seed_of_link(seed),
             interference_of_link(interference, shape),
         )
-        on_air = self.over_the_air(x, image, block, channel)
-        decoded = self.receiver(_frames(on_air.llr))
+        with self._llrs(len(x) * self.framing.n) as llr:
+            self.over_the_air(x, image, block, channel, llr)
+            decoded = self.receiver.call(llr.reshape(len(x), self.framing.n))  # past Sionna's copy to a tensor
         payloads = decoded.bits[:, : self.framing.block_payload_bits]
         if everything:
             received, erased = payloads.astype(np.int32).reshape(blocks.shape), decoded.erased.reshape(sent.shape)
@@ -177,4 +193,11 @@ class DigitalLink(Block):
         if decoded.crc_ok is not None:
             crc_ok = np.zeros(sent.shape, bool)
             crc_ok[sent] = decoded.crc_ok
-        return LinkOutput(self.framing.to_payload(received), received, crc_ok, erased, h, on_air)
+        return LinkOutput(
+            self.framing.to_payload(received),
+            received,
+            crc_ok,
+            erased,
+            h,
+            partial(self.over_the_air, x, image, block, channel),
+        )

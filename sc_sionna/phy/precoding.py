@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,10 @@ from sionna.phy import Block
 
 from sc_sionna.core.errors import UserError
 from sc_sionna.core.plugins import make
+from sc_sionna.phy.threads import num_cores
 from sc_sionna.settings import LinkSettings
+
+MOST_PARTS = 8  # of a batch: graphs stay small
 
 
 class SvdPrecoder(Block):
@@ -23,12 +27,16 @@ class SvdPrecoder(Block):
     def __init__(self, settings: LinkSettings) -> None:
         super().__init__(precision="single")
         self.num_streams = settings.num_streams
+        self.parts = min(num_cores(), MOST_PARTS)
         # beyond the rank, the remaining directions come from the null space
         self.full = settings.num_streams > min(settings.num_rx_ant, settings.num_tx_ant)
 
     def call(self, h: tf.Tensor) -> tf.Tensor:
         """The first S columns of V of every H = U Σ Vᴴ, scaled to unit total power."""
-        _, _, v = tf.linalg.svd(h, full_matrices=self.full)
+        # TensorFlow decomposes a batch on one core: parts of it are decomposed side by side
+        bounds = [tf.shape(h)[0] * i // self.parts for i in range(self.parts + 1)]
+        parts = [h[a:b] for a, b in pairwise(bounds)]
+        v = tf.concat([tf.linalg.svd(part, full_matrices=self.full)[2] for part in parts], 0)
         return v[..., : self.num_streams] * tf.cast(self.num_streams**-0.5, v.dtype)
 
 

@@ -14,7 +14,6 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
-import tensorflow as tf
 from sionna.phy import Object
 
 from sc_sionna.core.errors import UserError
@@ -76,7 +75,7 @@ class Code:
     def decode(self, llr: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """LLRs ``[M, num_blocks · n]`` to blocks int32 ``[M, num_blocks, ·]``, bool verdicts and erasures of each."""
         shape = len(llr), self.framing.num_blocks
-        decoded = self.receiver(tf.constant(llr.reshape(-1, self.framing.n)))
+        decoded = self.receiver.call(llr.reshape(-1, self.framing.n))
         blocks = decoded.bits[:, : self.framing.block_payload_bits]
         verdicts = ~decoded.erased if decoded.crc_ok is None else decoded.crc_ok
         return blocks.reshape(*shape, -1), verdicts.reshape(shape), decoded.erased.reshape(shape)
@@ -149,11 +148,11 @@ class StreamLink(Object):
 
     def received(self, streams: list[np.ndarray], snr_db: float, seed: Any) -> np.ndarray:
         """What reaches the antennas while every stream is still being sent: complex64 ``[B, U, rx]``."""
-        on_air, num_uses = self._transmit(streams, snr_db, seed, None, received=True)
+        on_air, num_uses = self._transmit(streams, snr_db, seed, None)
         return on_air.y[:, : num_uses.min()]
 
     def _transmit(
-        self, streams: list[np.ndarray], snr_db: float, seed: Any, interference: Any, received: bool = False
+        self, streams: list[np.ndarray], snr_db: float, seed: Any, interference: Any
     ) -> tuple[Received, np.ndarray]:
         """What arrives in U uses, those of the longest stream filled up, and the channel uses of each stream ``[B]``."""
         if not streams:
@@ -182,7 +181,7 @@ class StreamLink(Object):
             interference_of_link(interference, shape),
         )
         image = np.arange(len(streams), dtype=np.int32)
-        return transmit(x, image, np.zeros_like(image), channel, demapper.pam, received), num_uses
+        return transmit(x, image, np.zeros_like(image), channel, demapper.pam), num_uses
 
     def _decode(self, streams: list[np.ndarray], num_uses: np.ndarray, llr: np.ndarray) -> StreamOutput:
         """Receive LLRs ``[B, U, S·m]``, by the lengths that the headers say."""

@@ -268,10 +268,10 @@ def test_memory_does_not_grow_over_a_thousand_batches():
 
     for i in range(100):
         batch(i)
-    before, traces = resident_pages(), link.mimo._compiled_draw.experimental_get_tracing_count()
+    before, traces = resident_pages(), link.mimo._graph.experimental_get_tracing_count()
     for i in range(1000):
         batch(i)
-    assert link.mimo._compiled_draw.experimental_get_tracing_count() == traces == 1
+    assert link.mimo._graph.experimental_get_tracing_count() == traces == 1
     assert resident_pages() < 1.05 * before
 
 

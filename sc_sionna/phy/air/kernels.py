@@ -89,8 +89,8 @@ def _define(fingerprint: int, jit: Callable[[Callable[..., Any]], Callable[..., 
         of_bit: np.ndarray,  # [m/2, 2, .] int32, see demap
         exact: bool,
         counter: np.ndarray,  # [1] int64, the next block that no thread has drawn
-        x_hat: np.ndarray,  # [M, U, S] complex64
-        no_eff: np.ndarray,  # [M, U, S] float32
+        x_hat: np.ndarray,  # [M, U, S] complex64, or no rows
+        no_eff: np.ndarray,  # [M, U, S] float32, or no rows
         llr: np.ndarray,  # [M, U, S * m] float32
         received: np.ndarray,  # [M, U, rx] complex64, or no rows
     ) -> None:
@@ -128,7 +128,8 @@ def _define(fingerprint: int, jit: Callable[[Callable[..., Any]], Callable[..., 
                     estimate[:, :, lo:hi] = 0
                     multiply(w, y, estimate, lo, hi)
                     for s in range(streams):
-                        no_eff[m, first + lo : first + hi, s] = variance[s]
+                        if no_eff.shape[0] > 0:
+                            no_eff[m, first + lo : first + hi, s] = variance[s]
                         gain[s, lo:hi] = ONE / variance[s]
                     lo = hi
                 for s in range(streams):
@@ -136,7 +137,8 @@ def _define(fingerprint: int, jit: Callable[[Callable[..., Any]], Callable[..., 
                         measure(estimate[s, part, :count], gain[s, :count], levels, metric)
                         for i in range(half):
                             demap(metric, of_bit[i], exact, work, bits[(s * half + i) * 2 + part, :count])
-                store(estimate, x_hat[m], first, count)
+                if x_hat.shape[0] > 0:
+                    store(estimate, x_hat[m], first, count)
                 if received.shape[0] > 0:
                     store(y, received[m], first, count)
                 for u in range(count):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -51,15 +53,39 @@ NO_BITS = Pam(np.empty(0, np.float32), np.empty((0, 2, 0), np.int32), True)  # s
 
 @dataclass(frozen=True, eq=False)
 class Received:
-    """Of M blocks: x_hat complex64 and no_eff float32 ``[M, U, S]``, llr float32 ``[M, U, S·m]``.
+    """What arrives of M blocks; where only LLRs were asked for, the others have no rows.
 
-    y : complex64 ``[M, U, rx]`` if it was asked for, else without rows
+    llr float32 ``[M, U, S·m]``, x_hat complex64 ``[M, U, S]``, no_eff float32 ``[M, U, S]``, y complex64 ``[M, U, rx]``
     """
 
+    llr: np.ndarray
     x_hat: np.ndarray
     no_eff: np.ndarray
-    llr: np.ndarray
     y: np.ndarray
+
+
+class Memory:
+    """Float32 memory that is lent, and used again: new pages for the LLRs of every batch cost as much as the LLRs.
+
+    ``with memory(size) as values`` lends float32 ``[size]`` of any content; as many threads as like may hold some.
+    """
+
+    def __init__(self) -> None:
+        self._idle: list[np.ndarray] = []
+
+    @contextmanager
+    def __call__(self, size: int) -> Iterator[np.ndarray]:
+        """Lend so many values."""
+        try:
+            memory = self._idle.pop()  # of a list an atomic operation
+        except IndexError:
+            memory = np.empty(0, np.float32)
+        if memory.size < size:
+            memory = np.empty(size, np.float32)
+        try:
+            yield memory[:size]
+        finally:
+            self._idle.append(memory)
 
 
 @functools.cache
@@ -73,22 +99,24 @@ def transmit(
     block: np.ndarray,
     channel: Channel,
     pam: Pam,
-    received: bool = False,
+    llr: np.ndarray | None = None,
     num_threads: int | None = None,
 ) -> Received:
     """Send M blocks: noise, y = G x + n, LMMSE filter, LLRs.
 
     x : complex64 ``[M, U, S]``; image, block : int32 ``[M]``, the image that a block belongs to, and its place in it
-    received : whether what reaches the antennas is kept
+    llr : float32 of the size of the LLRs, to be filled, where they alone are wanted: memory that is used again
     num_threads : at most so many, by default the cores that the process may use; the result does not depend on it
     """
     count, uses, streams = x.shape
     rx = channel.g.shape[2]
+    rows = count if llr is None else 0
+    shape = count, uses, 2 * len(pam.of_bit) * streams
     out = Received(
-        np.empty((count, uses, streams), np.complex64),
-        np.empty((count, uses, streams), np.float32),
-        np.empty((count, uses, 2 * len(pam.of_bit) * streams), np.float32),
-        np.empty((count if received else 0, uses, rx), np.complex64),
+        np.empty(shape, np.float32) if llr is None else llr.reshape(shape),
+        np.empty((rows, uses, streams), np.complex64),
+        np.empty((rows, uses, streams), np.float32),
+        np.empty((rows, uses, rx), np.complex64),
     )
     interference = np.empty((0, 0, 0), np.complex64) if channel.interference is None else channel.interference
     kernel, counter = transmit_kernel(), np.zeros(1, np.int64)

@@ -11,7 +11,6 @@ from sionna.phy import Block
 
 from sc_sionna.core.errors import UserError
 from sc_sionna.core.plugins import make
-from sc_sionna.phy.threads import num_cores
 from sc_sionna.settings import LinkSettings
 
 MOST_PARTS = 8  # of a batch: graphs stay small
@@ -27,7 +26,7 @@ class SvdPrecoder(Block):
     def __init__(self, settings: LinkSettings) -> None:
         super().__init__(precision="single")
         self.num_streams = settings.num_streams
-        self.parts = min(num_cores(), MOST_PARTS)
+        self.parts = min(available_threads(), MOST_PARTS)
         # beyond the rank, the remaining directions come from the null space
         self.full = settings.num_streams > min(settings.num_rx_ant, settings.num_tx_ant)
 

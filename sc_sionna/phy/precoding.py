@@ -11,6 +11,7 @@ from sionna.phy import Block
 
 from sc_sionna.core.errors import UserError
 from sc_sionna.core.plugins import make
+from sc_sionna.core.threads import available_threads
 from sc_sionna.settings import LinkSettings
 
 MOST_PARTS = 8  # of a batch: graphs stay small

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -121,4 +121,29 @@ def plot_differences(record: Record, path: Path, title: str | None = None) -> No
         )
         if title:
             figure.suptitle(title, fontsize="large")
+        style.save(figure, path)
+
+
+def plot_contest(records: Sequence[Record], path: Path, title: str) -> None:
+    """A panel for each number of channel uses: every scheme minus the class sent alone, in points, against the SNR.
+
+    records : of one data set, told apart by ``link.channel_uses``; the reference is that of :func:`from_reference`
+    """
+    found = [from_reference(record) for record in records]
+    references = dict.fromkeys(reference for reference, _ in found)
+    names = list(dict.fromkeys(name for _, by_snr in found for at in by_snr.values() for name in at))
+    bases = {d.basis for _, by_snr in found for at in by_snr.values() for d in at.values()}
+    with style.context():
+        figure = Figure(figsize=(1.2 + 3.6 * len(records), 5.0), layout="constrained")
+        panels = figure.subplots(1, len(records), sharey=True, squeeze=False)[0]
+        for axes, record, (_, by_snr) in zip(panels, records, found, strict=True):
+            axes.axhline(0, color="0.4", linewidth=0.8)
+            for number, name in enumerate(names):
+                rows = [(snr_db, *at[name][:3]) for snr_db, at in sorted(by_snr.items()) if name in at]
+                x, value, low, high = style.columns_of(rows, scale=100.0)
+                axes.errorbar(x, value, style.bars(value, low, high), label=name, **style.look(number))
+            axes.set_title(f"{record.settings['link']['channel_uses']} channel uses", fontsize="medium")
+            axes.set_xlabel("SNR (dB)")
+        panels[0].set_ylabel(f"Points above {' or '.join(references)}")
+        style.finish_figure(figure, list(panels), title, f"Bars: 95 % {basis_note(bases)}")
         style.save(figure, path)

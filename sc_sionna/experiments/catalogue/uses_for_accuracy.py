@@ -9,9 +9,11 @@ from typing import Annotated
 
 from pydantic import Field
 
+from sc_sionna.core.terminal import one_line
 from sc_sionna.experiments.catalogue.accuracy import accuracy_settings, print_summary
 from sc_sionna.experiments.catalogue.entry import FULL_RANGE, Decibels, Entry, Options, Run
 from sc_sionna.experiments.catalogue.equal_uses_vs_snr import SCHEMES
+from sc_sionna.figures.differences import plot_contest
 from sc_sionna.figures.equal_uses import plot_uses_for_accuracy
 from sc_sionna.schemes import parse_schemes
 from sc_sionna.settings import Settings
@@ -48,11 +50,17 @@ def runs(options: Options, own: Own) -> list[Run]:
 
 
 def figure(options: Options, records: Sequence[Record], folder: Path) -> Path:
-    """The uses that are needed, from all records; the accuracy asked for is in their names."""
+    """The uses that are needed, and what every scheme gains or loses against the class sent alone, from all records.
+
+    The accuracy asked for is in their names.
+    """
     stem = records[0].name.split("_percent_")[0]
     target = float(stem.rsplit("_", 1)[1]) / 100
     path = folder / "figures" / f"{options.record_name(f'{stem}_percent')}.png"
     plot_uses_for_accuracy(records, path, target, f"{options.dataset}: channel uses an image for {100 * target:g} %")
+    contest = path.with_name(f"{path.stem}_contest.png")
+    plot_contest(records, contest, f"{options.dataset}: accuracy at equal channel uses, on a link that adapts its rate")
+    print(one_line(f"figure: {contest}"))
     return path
 
 

@@ -37,8 +37,8 @@ SEEN: dict[str, list[str]] = {
         "throughout. A thumbnail, before a classifier that was fine-tuned on decoded pictures, has 55 % at -9 dB, 92.5 % at "
         "-3 dB and 97 % from 0 dB on (before one that was not: 43, 77 and 88 %); JPEG's scan needs 3 dB, AVIF 12 dB, and "
         "WebP fits half of the images at 18 dB. The adaptive link is nowhere more than a point below the best of the three "
-        "fixed modes. Where each image has the mode of its own realisation, the thumbnail gains 2 to 4 points at -6 and -3 dB "
-        "and the other schemes nothing measurable. "
+        "fixed modes. Where each image has the mode of its own realisation, the thumbnail gains 2 to 4 points at -6 and -3 "
+        "dB and the other schemes nothing measurable. "
         "An ideal code with the same source codec moves the thumbnail by 3 to 9 dB and JPEG by 6: a better channel "
         "code would gain more than a better picture codec. That three indices of six bits are enough says that the "
         "code of the digits is still the class, repeated; CIFAR-10 is where content is tested.",

@@ -15,7 +15,7 @@ computes it; the line that does carries the tag in a comment. "Here" begins what
 Eq. (1): what is sent, x = f2(f1(s)). Here f2 is not learned: LDPC, modulation.
     ``semantic.codec:SemanticCodec.source``, ``phy.transmitter:Transmitter.__call__``
 Eq. (2): what is received, y = H x + n.
-    ``phy.link:DigitalLink._propagate``, ``phy.analog_link:AnalogLink._propagate``
+    ``phy.air.kernels:_define``, ``phy.link:DigitalLink._propagate``, ``phy.analog_link:AnalogLink._propagate``
 Eq. (3): what is decoded, ŝ = g1(g2(y)). Here g2 is not learned: LMMSE, demapper, LDPC decoder.
     ``phy.receiver:Receiver.call``, ``semantic.codec:SemanticCodec.decode``
 Eq. (4): semantic noise maximises the task's loss within ‖Δs‖_p ≤ ε.

@@ -100,8 +100,7 @@ class Trainer:
         )
         self.best: list[np.ndarray] | None = None
         started = None if start_from is None else file_identity(start_from)
-        # also of a subclass of the user's own
-        modules = [cls.__module__ for cls in type(self).__mro__ if cls is not object]
+        modules = [cls.__module__ for cls in type(self).__mro__ if cls is not object]  # of a user's subclass too
         self.state: dict[str, Any] = {
             "format": checkpoint.FORMAT,
             "inputs": inputs_of(preset, train, val, started, self.channel.calibration_sha256, modules),
@@ -138,8 +137,7 @@ class Trainer:
         for start in range(0, len(order), self.settings.batch_size):
             chosen = order[start : start + self.settings.batch_size]
             pixels = augment(self.train.pixels[chosen], self.settings.shift, self.settings.flip, generator)
-            pixels = self.decoded(pixels, generator)
-            yield self.task.pose(to_float(pixels), self.train.labels[chosen], generator)
+            yield self.task.pose(to_float(self.decoded(pixels, generator)), self.train.labels[chosen], generator)
 
     def _ramp(self, share: float, task: str, epoch: int) -> float:
         """From 0 to 1 over the first ``share`` of a stage's epochs."""

@@ -96,6 +96,7 @@ def test_train_asks_whether_it_can_write_before_it_trains(elsewhere: Path, optio
     assert (elsewhere / "file").read_text() == "kept"
 
 
+@pytest.mark.slow
 def test_a_fresh_training_that_cannot_begin_forgets_nothing_and_one_that_can_only_its_own(elsewhere: Path) -> None:
     run = elsewhere / "runs"
     small = [
@@ -296,6 +297,7 @@ def test_calibrate_writes_the_quantiles_and_says_where(elsewhere: Path) -> None:
     assert len(files(elsewhere / "cal")) == 1
 
 
+@pytest.mark.slow
 def test_noise_energy_prints_a_setting_that_training_takes() -> None:
     from sc_sionna.cli.parsing import parse_changes
     from sc_sionna.settings.presets import make_preset

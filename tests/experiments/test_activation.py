@@ -21,6 +21,7 @@ def run(folder: Path, weights: Path):
     return run_and_save(ActivationExperiment(SETTINGS, None, weights), "fig9", folder, quiet=True)
 
 
+@pytest.mark.slow
 def test_a_killed_run_goes_on_and_its_record_is_that_of_a_whole_run_and_replays(
     tiny_weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -88,6 +88,7 @@ def test_the_worst_case_is_over_attacks_image_by_image(tiny_weights: Path) -> No
     assert hits["square"] == [True, False, True, False, True, True]
 
 
+@pytest.mark.slow
 def test_a_killed_audit_goes_on_within_a_scheme_and_replays(
     audited: tuple[Path, Record], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -119,6 +120,7 @@ def test_a_killed_audit_goes_on_within_a_scheme_and_replays(
     assert replay_record(path, 1, quiet=True) == 1
 
 
+@pytest.mark.slow
 def test_another_backward_pass_of_jpeg_is_among_the_checks_of_the_record(tiny_weights: Path, tmp_path: Path) -> None:
     record = run(tmp_path, tiny_weights, SMALL.with_(systems=("jpeg-ldpc",), max_images=4))
     found = {c["name"]: c["detail"] for c in record.notes["checks"]["jpeg-ldpc"]}["no other backward pass is stronger"]

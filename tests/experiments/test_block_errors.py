@@ -63,7 +63,7 @@ def test_counts_are_those_of_the_links_output() -> None:
     mode = Mode(1, "256qam", "1/2")
     counts = job.evaluate(Point(str(mode), 16.0), 1)
     link = job.link(str(mode))
-    assert link.settings == mode_link(settings.link, mode)
+    assert link.settings == mode_link(settings.link, mode).with_(channel_uses=12)
     assert (link.framing.num_channel_uses, link.framing.num_blocks, link.framing.payload_bits) == (12, 2, 36)
     bits = rng.generator(1, "payload", 16.0, 1).integers(0, 2, (32, 36), dtype=np.int8)
     out = link(bits, 16.0, rng.seed_words(1, "link", 16.0, 1))
@@ -85,6 +85,7 @@ def test_the_same_mode_in_the_table_of_error_rates_loses_as_many_blocks() -> Non
         assert 0 < a < 2048
 
 
+@pytest.mark.slow
 def test_a_killed_run_goes_on_and_replays(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     whole, done = BlockErrorExperiment.evaluate, []
 

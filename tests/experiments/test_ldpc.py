@@ -75,6 +75,7 @@ def test_the_crossing_is_log_linear_between_points() -> None:
     assert ebno_at(points, 0.0001) is None
 
 
+@pytest.mark.slow
 def test_a_killed_run_goes_on_with_the_same_counts_and_replays(
     record: tuple[Path, Record], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

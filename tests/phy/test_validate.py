@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from math import inf, nan, pi, sqrt
 
 import numpy as np
@@ -87,10 +88,15 @@ def test_a_wrong_noise_variance_is_noticed(monkeypatch):
 
 
 def test_a_wrong_effective_noise_is_noticed(monkeypatch):
-    from sc_sionna.phy import mimo
+    from sc_sionna.phy import link
 
-    true = mimo.lmmse_filter
-    monkeypatch.setattr(mimo, "lmmse_filter", lambda g, no: (true(g, no)[0], true(g, no)[1] * 1.05))
+    true = link.transmit
+
+    def louder(*arguments):
+        out = true(*arguments)
+        return replace(out, no_eff=out.no_eff * np.float32(1.05))
+
+    monkeypatch.setattr(link, "transmit", louder)
     assert abs(validate._lmmse("dft", 3.0, 1024, seed=1).z) > validate.MAX_Z
 
 

@@ -43,14 +43,17 @@ def test_hostile_records() -> None:
     faultless(fuzz_records(12, rng.generator(2, "records")), 12)
 
 
+@pytest.mark.slow
 def test_hostile_command_lines() -> None:
     faultless(fuzz_commands(12, rng.generator(3, "commands")), 12)
 
 
+@pytest.mark.slow
 def test_damaged_weights(tmp_path: Path) -> None:
     faultless(damage_weights(30, rng.generator(2, "weights"), tmp_path), 30)
 
 
+@pytest.mark.slow
 def test_damaged_checkpoints(tmp_path: Path) -> None:
     faultless(damage_checkpoints(8, rng.generator(2, "checkpoints"), tmp_path), 8)
 
@@ -103,6 +106,7 @@ def test_a_training_with_other_weights_would_be_seen() -> None:
     assert outcome.faults == ["1 of 2 trainings: other_weights"]
 
 
+@pytest.mark.slow
 def test_kills() -> None:
     outcome, words = kill_sweeps(9, rng.generator(2, "kills"))
     assert (outcome.cases, outcome.harmless, outcome.faults) == (9, 9, [])

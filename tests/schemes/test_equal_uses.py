@@ -182,6 +182,7 @@ def test_the_ideal_link_carries_the_capacity_of_the_drawn_realisation(adaptive, 
     assert (few == scheme.scheme._mean()).all()
 
 
+@pytest.mark.slow
 def test_no_scheme_is_above_the_ideal_code_with_its_source_codec() -> None:
     """The shipped weights, 359 images: a bound on average, so with a margin of two standard deviations of a difference."""
     values = {"systems": (PIXELS,), "snr_db": (-6, 0, 6), "batch_size": 359}
@@ -290,6 +291,7 @@ def test_adaptation_needs_a_number_of_uses() -> None:
         LinkSettings(adaptation="mcs")
 
 
+@pytest.mark.slow
 def test_a_sweep_of_an_adaptive_link_is_kept_drawn_and_replayed(tiny_weights: Path, tmp_path: Path) -> None:
     job = job_of(tiny_weights, (PIXELS, "masked-vqvae"), (-3, 18), channel_uses=32, adaptation="mcs")
     record = run_and_save(job, "adaptive", tmp_path, quiet=True)

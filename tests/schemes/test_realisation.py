@@ -161,6 +161,7 @@ def test_choices_of_many_cases_are_those_of_each_alone() -> None:
         assert expected[together[1][case]] >= expected.max() - 1e-3
 
 
+@pytest.mark.slow
 def test_by_realisation_is_no_worse_than_by_snr_and_below_the_ideal_code() -> None:
     """The shipped weights: thumbnails on 359 images; the same fading, so with a margin of two deviations of a difference."""
     found = {}

@@ -68,6 +68,7 @@ def test_similarity_of_the_basis_vectors(tiny_weights: Path, tmp_path: Path) -> 
     is_figure(tmp_path / "figures" / "fig10_codebook_similarity.png")
 
 
+@pytest.mark.slow
 def test_audit_of_one_scheme(tiny_weights: Path, tmp_path: Path) -> None:
     options = ["--quick", "--max-images", "4", "--systems", "jpeg-ldpc", "--set", "adaptive.steps=2"]
     options += ["--set", "adaptive.queries=2", "--weights", str(tiny_weights), "--out", str(tmp_path)]
@@ -87,6 +88,7 @@ def test_audit_of_one_scheme(tiny_weights: Path, tmp_path: Path) -> None:
     assert read_record(tmp_path / "records" / "robustness_audit_digits_quick.json").points == record.points
 
 
+@pytest.mark.slow
 def test_an_audit_whose_checks_fail_ends_in_an_error_after_its_record(
     tiny_weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

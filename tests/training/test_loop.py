@@ -51,6 +51,7 @@ def test_it_learns(tmp_path):
     assert [json.loads(x)["epoch"] for x in (tmp_path / "log.jsonl").read_text().splitlines()] == list(range(1, 13))
 
 
+@pytest.mark.slow
 def test_stopped_and_resumed_equals_uninterrupted(images, tmp_path):
     preset = small_preset(epochs=3)
     whole = Trainer(preset, *images, tmp_path / "whole").run()

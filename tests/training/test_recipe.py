@@ -49,6 +49,7 @@ def recipe(**train) -> Preset:
 # ---------------------------------------------------------------- the stages
 
 
+@pytest.mark.slow
 def test_stopped_around_the_quantiser_s_coming_and_resumed_equals_uninterrupted(images: Parts, tmp_path: Path) -> None:
     class Stop(Exception):
         pass
@@ -83,6 +84,7 @@ def test_the_log_says_what_the_payload_carries_once_there_is_one(images: Parts, 
     assert ["val_error_free" in line for line in lines] == [False] * 3 + [True] * 2
 
 
+@pytest.mark.slow
 def test_codebook_vectors_are_features_of_the_encoder_as_it_is_when_the_quantiser_comes(
     images: Parts, tmp_path: Path
 ) -> None:
@@ -106,6 +108,7 @@ def test_codebook_vectors_are_features_of_the_encoder_as_it_is_when_the_quantise
     assert norms.mean() > 0.5
 
 
+@pytest.mark.slow
 def test_the_best_epoch_is_one_with_the_quantiser(images: Parts, tmp_path: Path) -> None:
     """Unquantised features reconstruct better; weights of such an epoch would have an untrained codebook."""
     trainer = Trainer(recipe(epochs=0), *images, tmp_path)
@@ -131,6 +134,7 @@ def test_continuous_epochs_that_leave_none_with_the_quantiser_are_refused(images
 # ---------------------------------------------------------------- the artefact of pre-training
 
 
+@pytest.mark.slow
 def test_pretrained_weights_are_kept_and_start_every_scheme(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     small = {"encoder": {"dim": 16, "depth": 2, "num_heads": 2}, "decoder": {"dim": 16, "depth": 1, "num_heads": 2}}

@@ -302,6 +302,7 @@ def test_memory_does_not_grow_over_1000_calls():
     assert resident() - before < 8e6  # one leaked output per call would be 98 MB
 
 
+@pytest.mark.slow
 def test_works_without_a_writable_cache(tmp_path):
     """Numba's only allowed cache folder lies below a file, so it can be neither made nor written."""
     blocked = tmp_path / "file"

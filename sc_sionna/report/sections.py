@@ -37,6 +37,21 @@ SECTIONS: dict[str, tuple[str, str, Callable[[Record], list[str]]]] = {
         "None; the paper compares schemes that take between 24 and 585 uses an image, all in one fixed mode.",
         contest,
     ),
+    "uses_for_60_percent_32_cifar10": (
+        "Equal channel uses on CIFAR-10 (JPEG copy): 32 an image",
+        "None, as above.",
+        contest,
+    ),
+    "uses_for_60_percent_64_cifar10": (
+        "Equal channel uses on CIFAR-10: 64 an image",
+        "None, as above.",
+        contest,
+    ),
+    "uses_for_60_percent_128_cifar10": (
+        "Equal channel uses on CIFAR-10: 128 an image",
+        "None, as above.",
+        contest,
+    ),
     "ber_vs_snr": (
         "Error rates of the link",
         "None; the paper states neither rank nor precoder.",

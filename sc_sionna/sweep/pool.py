@@ -128,16 +128,21 @@ class Pool(Executor):
             self._send(worker, unit_to_json(unit))
 
     def _choose(self, unit: Unit, failed_on: Worker | None) -> Worker | None:
-        """The worker with the fewest units that may have this one."""
+        """The worker with the fewest units that may have this one; that on which it failed only where there is no other.
+
+        Raises
+        ------
+        UserError where no worker is left of the class that the unit must stay on: it would wait for ever.
+        """
         wanted = self._class_of.get(unit.group)
-        able = [
-            worker
-            for worker in self.workers
-            if len(worker.units) < IN_FLIGHT
-            and worker.processor is not None
-            and (wanted is None or worker.processor == wanted)
-            and (worker is not failed_on or len(self.workers) == 1)
-        ]
+        fitting = [w for w in self.workers if wanted is None or w.processor in (None, wanted)]
+        if not fitting:
+            raise UserError(
+                f"{unit}: no worker is left on a processor of the class {wanted!r}, on which its batches were begun; run the "
+                "same command where there is one"
+            )
+        others = [worker for worker in fitting if worker is not failed_on] or fitting
+        able = [worker for worker in others if len(worker.units) < IN_FLIGHT and worker.processor is not None]
         return min(able, key=lambda worker: len(worker.units), default=None)
 
     def _take(self, event: Event) -> Part | None:

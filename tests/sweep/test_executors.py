@@ -15,6 +15,7 @@ from sc_sionna.core.errors import UserError
 from sc_sionna.sweep.executor import SerialExecutor, Unit, part_from_json, part_to_json, unit_from_json, unit_to_json
 from sc_sionna.sweep.local import LocalExecutor
 from sc_sionna.sweep.points import Point
+from sc_sionna.sweep.pool import Event, Pool
 from sc_sionna.sweep.scores import Outcome, same_outcome
 from tests.sweep import toy, worker_jobs
 
@@ -102,3 +103,37 @@ def test_actors_of_a_cluster_give_the_same_counts_though_some_are_killed(expecte
     assert json.loads((tmp_path / "counts.json").read_text()) == expected
     assert any(path.name.startswith("kill") for path in tmp_path.iterdir())
     assert "--cluster 127.0.0.1:1: no cluster answers" in (tmp_path / "refused").read_text()
+
+
+class Told(Pool):
+    """Workers that say what a test puts into their mouth."""
+
+    events: tuple[Event, ...] = ()
+
+    def _start(self) -> list:
+        return []
+
+    def _send(self, worker, message) -> None:
+        worker.handle.append(message)
+
+    def _events(self):
+        return self.events
+
+    def _end(self, worker) -> None:
+        pass
+
+
+def test_a_unit_stays_on_its_class_of_processors_though_it_failed_on_the_only_worker_there():
+    unit = Unit((Point("a", 0.0, "noise"),), 0)
+    with Told(2) as pool:
+        pool.workers[0].processor, pool.workers[1].processor = "amd", "intel"
+        pool.submit(unit)
+        first, other = pool.workers
+        assert (len(first.handle), len(other.handle)) == (1, 0)
+        pool._take(Event(first, {"failed": "a full disk"}))
+        pool._hand_out()
+        assert (len(first.handle), len(other.handle)) == (2, 0)
+        pool._take(Event(first, None, "SIGKILL"))
+        pool.workers[0].processor = "intel"  # what was started in its place is elsewhere
+        with pytest.raises(UserError, match="no worker is left on a processor of the class 'amd'"):
+            pool._hand_out()

@@ -138,8 +138,8 @@ class Pool(Executor):
         fitting = [w for w in self.workers if wanted is None or w.processor in (None, wanted)]
         if not fitting:
             raise UserError(
-                f"{unit}: no worker is left on a processor of the class {wanted!r}, on which its batches were begun; run the "
-                "same command where there is one"
+                f"{unit}: no worker is left on a processor of the class {wanted!r}, on which its batches were begun; run "
+                "the same command where there is one"
             )
         others = [worker for worker in fitting if worker is not failed_on] or fitting
         able = [worker for worker in others if len(worker.units) < IN_FLIGHT and worker.processor is not None]
